@@ -1,0 +1,7 @@
+/* dfaiss: FAISS indexes over the ranks of an MPI job. This header includes all public ones. */
+#ifndef DFAISS_H
+#define DFAISS_H
+
+#include <dfaiss/status.h>
+
+#endif

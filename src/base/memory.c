@@ -1,0 +1,47 @@
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+void *memory_map(size_t bytes) {
+    if (bytes == 0)
+        return NULL;
+    void *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return block == MAP_FAILED ? NULL : block;
+}
+
+void memory_unmap(void *block, size_t bytes) {
+    if (block)
+        munmap(block, bytes);
+}
+
+/* The value of a "Key:   123 kB" line of a file in /proc, in bytes; `missing` where there is none. */
+static size_t proc_value(const char *path, const char *key, size_t missing) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return missing;
+    char line[256];
+    size_t key_length = strlen(key), value = missing;
+    while (fgets(line, sizeof line, file)) {
+        unsigned long long kilobytes;
+        if (strncmp(line, key, key_length) == 0 && sscanf(line + key_length, ": %llu kB", &kilobytes) == 1) {
+            value = (size_t)kilobytes * 1024;
+            break;
+        }
+    }
+    fclose(file);
+    return value;
+}
+
+size_t memory_resident(void) {
+    return proc_value("/proc/self/status", "VmRSS", 0);
+}
+
+size_t memory_resident_peak(void) {
+    return proc_value("/proc/self/status", "VmHWM", 0);
+}
+
+size_t memory_available(void) {
+    return proc_value("/proc/meminfo", "MemAvailable", SIZE_MAX);
+}
