@@ -1,0 +1,68 @@
+/* STORAGE/INDEX/manifest.json: which generations of an index are complete, and the size and checksum of every file's bytes.
+ *
+ * A generation is written beside the older ones, synced and verified by all servers; only then is the manifest replaced, atomically. Whatever
+ * moment a job dies, the manifest names complete generations alone.
+ */
+#ifndef CHECKPOINT_MANIFEST_H
+#define CHECKPOINT_MANIFEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/error.h"
+
+typedef struct manifest_file {
+    char name[64]; /* "shard-0003.h5" */
+    uint64_t bytes;
+    uint64_t checksum; /* XXH3, 64 bits; written as 16 hexadecimal digits */
+} manifest_file_t;
+
+typedef struct manifest_generation {
+    int64_t number;
+    int servers;
+    int64_t vectors;  /* all */
+    int64_t buffered; /* those of them not indexed yet */
+    int64_t next_id;  /* ids below were given out */
+    bool own_ids;     /* ids came from the caller, not from row numbers */
+    json_t *config;   /* owned */
+    int64_t file_count;
+    manifest_file_t *files; /* owned */
+} manifest_generation_t;
+
+typedef struct manifest {
+    char index[256];
+    int64_t count;
+    manifest_generation_t *generations; /* ascending numbers; owned */
+} manifest_t;
+
+/* Is `name` fit for an index: 1 to 200 characters of letters, digits, '.', '_', '-', not starting with '.' or '-'. ERR_ARG otherwise. */
+CHECKED dfaiss_status_t manifest_check_name(const char *name, dfaiss_error_t *err);
+
+/* STORAGE/INDEX, STORAGE/INDEX/gNNNNNN, and a shard's file in it. */
+CHECKED dfaiss_status_t manifest_index_path(const char *storage, const char *index, char *path, size_t capacity, dfaiss_error_t *err);
+CHECKED dfaiss_status_t manifest_generation_path(const char *storage, const char *index, int64_t generation, char *path, size_t capacity, dfaiss_error_t *err);
+CHECKED dfaiss_status_t manifest_shard_path(const char *storage, const char *index, int64_t generation, int server, char *path, size_t capacity,
+                                            dfaiss_error_t *err);
+
+/* ERR_NOT_FOUND where the storage or the index does not exist (text names both), ERR_CHECKPOINT where the manifest is damaged. */
+CHECKED dfaiss_status_t manifest_read(const char *storage, const char *index, manifest_t *out, dfaiss_error_t *err);
+void manifest_clear(manifest_t *manifest);
+bool manifest_exists(const char *storage, const char *index);
+
+/* The newest generation; NULL where there is none. Borrowed. */
+const manifest_generation_t *manifest_newest(const manifest_t *manifest);
+
+/* Adds a generation (copied), keeps the newest `keep` of them, replaces the manifest, and then removes the folders of generations that are no longer named. `replace` drops all older generations
+ * whatever keep says (the index was overwritten). */
+CHECKED dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, int64_t keep, bool replace,
+                                        dfaiss_error_t *err);
+
+/* Removes an index: the manifest first, so that nothing half-removed is ever named, then its files. */
+CHECKED dfaiss_status_t manifest_drop(const char *storage, const char *index, dfaiss_error_t *err);
+
+/* Names of the indexes in a storage, sorted: *names is malloc'ed, as is each; the caller frees. */
+CHECKED dfaiss_status_t manifest_list(const char *storage, char ***names, int64_t *count, dfaiss_error_t *err);
+
+#endif

@@ -1,0 +1,41 @@
+/* The HDF5 file in which one server's part of an index is kept: gNNNNNN/shard-RRRR.h5.
+ *
+ * Plain HDF5: h5dump and h5py read it. The layout is written down in FORMAT.md beside this header.
+ */
+#ifndef CHECKPOINT_SHARD_FILE_H
+#define CHECKPOINT_SHARD_FILE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "config/index_config.h"
+#include "engine/engine.h"
+#include "shard/batch.h"
+
+enum { CHECKPOINT_NAME = 256 };
+
+/* What a shard file holds. When writing everything is borrowed; when reading everything becomes the caller's. */
+typedef struct shard_content {
+    char index[CHECKPOINT_NAME];
+    int64_t generation;
+    int server;
+    int servers;
+    index_config_t *config;
+    engine_template_t *template; /* NULL: not trained yet */
+    engine_store_t *store;       /* NULL: not trained yet */
+    int64_t rows;                /* of the whole shard, those not yet indexed included */
+    shard_batch_t *batches;      /* all rows in order; vectors are there exactly for rows >= engine_store_rows(store) */
+    int64_t batch_count;
+} shard_content_t;
+
+/* Writes a file and syncs it. A row range that is only partly indexed inside a batch is handled. On failure no file is left. */
+CHECKED dfaiss_status_t shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err);
+
+/* Reads a file whose checksum the caller has verified or not: every length, count and offset is checked all the same; ERR_CHECKPOINT names file and dataset.
+ * A file of a newer format version is refused by name. Runs of consecutive ids come back as batches without an ids array. */
+CHECKED dfaiss_status_t shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err);
+
+/* Frees what a content read from a file owns. */
+void shard_content_clear(shard_content_t *content);
+
+#endif

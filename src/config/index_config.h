@@ -1,0 +1,79 @@
+/* The configuration of an index: one table of keys that parses, prints and documents it.
+ *
+ * Text form is a JSON object. Numbers may come as strings ("dim": "768"). A key that is not in the table is an error that names the nearest
+ * known one; keys under "extra" are kept untouched. Values out of range are errors that name key, value and range.
+ */
+#ifndef CONFIG_INDEX_CONFIG_H
+#define CONFIG_INDEX_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/error.h"
+
+typedef enum config_kind { /* index_builder_type */
+    CONFIG_KIND_factory,   /* none given: faiss_factory says it */
+    CONFIG_KIND_flat,
+    CONFIG_KIND_ivf_simple,
+    CONFIG_KIND_knnlm,
+    CONFIG_KIND_hnswsq,
+    CONFIG_KIND_ivfsq,
+    CONFIG_KIND_ivf_gpu,
+} config_kind_t;
+
+typedef enum config_metric { CONFIG_METRIC_dot, CONFIG_METRIC_l2, CONFIG_METRIC_cosine } config_metric_t;
+typedef enum config_training { CONFIG_TRAINING_shared, CONFIG_TRAINING_local } config_training_t;
+typedef enum config_placement { CONFIG_PLACEMENT_rows, CONFIG_PLACEMENT_lists } config_placement_t;
+
+enum { CONFIG_TEXT = 256 };
+
+typedef struct index_config {
+    config_kind_t index_builder_type;
+    char faiss_factory[CONFIG_TEXT]; /* "" = none */
+    int64_t dim;                     /* 0 = taken from the first batch */
+    int64_t train_num;
+    double train_ratio;
+    int64_t centroids; /* 0 = not given */
+    bool infer_centroids;
+    config_metric_t metric;
+    int64_t nprobe;
+    int64_t buffer_bsz;
+    double save_interval_sec;
+    char index_storage_dir[4096]; /* "" = the server's own */
+    int64_t custom_meta_id_idx;
+    int64_t code_size;
+    int64_t bits_per_vector;
+    int64_t store_n;
+    int64_t ef_construction;
+    config_training_t training;
+    config_placement_t placement;
+    int64_t keep_generations;
+    int64_t threads; /* 0 = as bound */
+    int64_t seed;
+    int64_t segment_rows; /* 0 = the kind's default */
+    json_t *attributes;   /* object or NULL; owned */
+    json_t *extra;        /* object or NULL; owned */
+} index_config_t;
+
+/* Parses a JSON text; `where` names the file in errors. On success *config is the caller's, to be freed with index_config_destroy. */
+CHECKED dfaiss_status_t index_config_parse(const char *text, size_t size, const char *where, index_config_t **config, dfaiss_error_t *err);
+CHECKED dfaiss_status_t index_config_read(const char *path, index_config_t **config, dfaiss_error_t *err);
+void index_config_destroy(index_config_t *config);
+
+/* The configuration as JSON: every key that differs from its default, or all with `all`. *text is malloc'ed and the caller's. */
+CHECKED dfaiss_status_t index_config_print(const index_config_t *config, bool all, char **text, dfaiss_error_t *err);
+
+/* The same as a new JSON object reference (NULL: no memory). */
+json_t *index_config_json(const index_config_t *config, bool all);
+
+/* The number of inverted lists for n vectors: `centroids`, or with infer_centroids 2*sqrt(n) below 1e6, 65536 below 1e7, 262144 below 1e8,
+ * else 1048576 (never less than 1). */
+int64_t index_config_centroids(const index_config_t *config, int64_t n);
+
+/* A table of all keys for people: key, type, default, range, help. Written to `out`. */
+void index_config_document(FILE *out);
+
+#endif
