@@ -14,7 +14,7 @@
 #include "base/error.h"
 
 typedef struct manifest_file {
-    char name[64]; /* "shard-0003.h5" */
+    char name[64]; /* "shard-0003.h5"; file number r is server r's */
     uint64_t bytes;
     uint64_t checksum; /* XXH3, 64 bits; written as 16 hexadecimal digits */
 } manifest_file_t;
@@ -42,7 +42,8 @@ CHECKED dfaiss_status_t manifest_check_name(const char *name, dfaiss_error_t *er
 
 /* STORAGE/INDEX, STORAGE/INDEX/gNNNNNN, and a shard's file in it. */
 CHECKED dfaiss_status_t manifest_index_path(const char *storage, const char *index, char *path, size_t capacity, dfaiss_error_t *err);
-CHECKED dfaiss_status_t manifest_generation_path(const char *storage, const char *index, int64_t generation, char *path, size_t capacity, dfaiss_error_t *err);
+CHECKED dfaiss_status_t manifest_generation_path(const char *storage, const char *index, int64_t generation, char *path, size_t capacity,
+                                                 dfaiss_error_t *err);
 CHECKED dfaiss_status_t manifest_shard_path(const char *storage, const char *index, int64_t generation, int server, char *path, size_t capacity,
                                             dfaiss_error_t *err);
 
@@ -54,15 +55,21 @@ bool manifest_exists(const char *storage, const char *index);
 /* The newest generation; NULL where there is none. Borrowed. */
 const manifest_generation_t *manifest_newest(const manifest_t *manifest);
 
-/* Adds a generation (copied), keeps the newest `keep` of them, replaces the manifest, and then removes the folders of generations that are no longer named. `replace` drops all older generations
- * whatever keep says (the index was overwritten). */
+/* Adds a generation (copied; its number is above those that are there), keeps the newest `keep` >= 1 of them, replaces the manifest, and then removes the
+ * folders of generations that are no longer named; what cannot be removed is a warning in the log. `replace` drops all older generations whatever keep says
+ * (the index was overwritten), even those of a manifest that is damaged. */
 CHECKED dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, int64_t keep, bool replace,
                                         dfaiss_error_t *err);
 
-/* Removes an index: the manifest first, so that nothing half-removed is ever named, then its files. */
+/* Removes an index: the manifest first, so that nothing half-removed is ever named, then its files; also what is left of a removal that was cut off.
+ * Files that dfaiss did not write stay where they are, and so does the folder then. */
 CHECKED dfaiss_status_t manifest_drop(const char *storage, const char *index, dfaiss_error_t *err);
 
-/* Names of the indexes in a storage, sorted: *names is malloc'ed, as is each; the caller frees. */
+/* Compares a generation's file with the size and the checksum that the manifest names: ERR_CHECKPOINT where they differ or there is no such file. */
+CHECKED dfaiss_status_t manifest_verify_file(const char *storage, const char *index, int64_t generation, const manifest_file_t *file,
+                                             dfaiss_error_t *err);
+
+/* Names of the indexes in a storage, sorted: *names is malloc'ed, as is each; the caller frees. ERR_NOT_FOUND where there is no such storage. */
 CHECKED dfaiss_status_t manifest_list(const char *storage, char ***names, int64_t *count, dfaiss_error_t *err);
 
 #endif

@@ -1,0 +1,335 @@
+/* Paths of a storage, and the manifest's life: read, commit, drop, list, and the comparison of a file with its checksum. */
+#include "checkpoint/manifest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "checkpoint/manifest_json.h"
+
+enum { NAME_MOST = 200, MANIFEST_BYTES_MOST = 1 << 28 };
+
+static const char manifest_name[] = "manifest.json";
+
+/* ---- names and paths ---- */
+
+dfaiss_status_t manifest_check_name(const char *name, dfaiss_error_t *err) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = strlen(name);
+    if (length < 1 || length > NAME_MOST || strspn(name, allowed) != length || name[0] == '.' || name[0] == '-')
+        return error_set(err, DFAISS_ERR_ARG, name,
+                         "the index name \"%.220s\" is not allowed: expected 1 to %d letters, digits, '.', '_' or '-', not starting with '.' or '-'", name,
+                         NAME_MOST);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t manifest_index_path(const char *storage, const char *index, char *path, size_t capacity, dfaiss_error_t *err) {
+    TRY(manifest_check_name(index, err));
+    return file_join(path, capacity, storage, index, err);
+}
+
+dfaiss_status_t manifest_generation_path(const char *storage, const char *index, int64_t generation, char *path, size_t capacity, dfaiss_error_t *err) {
+    char folder[PATH_MAX], name[32];
+    TRY(manifest_index_path(storage, index, folder, sizeof folder, err));
+    snprintf(name, sizeof name, "g%06" PRId64, generation);
+    return file_join(path, capacity, folder, name, err);
+}
+
+static dfaiss_status_t generation_file_path(const char *storage, const char *index, int64_t generation, const char *name, char *path, size_t capacity,
+                                            dfaiss_error_t *err) {
+    char folder[PATH_MAX];
+    TRY(manifest_generation_path(storage, index, generation, folder, sizeof folder, err));
+    return file_join(path, capacity, folder, name, err);
+}
+
+dfaiss_status_t manifest_shard_path(const char *storage, const char *index, int64_t generation, int server, char *path, size_t capacity,
+                                    dfaiss_error_t *err) {
+    char name[32];
+    manifest_shard_name(server, name, sizeof name);
+    return generation_file_path(storage, index, generation, name, path, capacity, err);
+}
+
+static dfaiss_status_t manifest_path(const char *storage, const char *index, char *path, size_t capacity, dfaiss_error_t *err) {
+    char folder[PATH_MAX];
+    TRY(manifest_index_path(storage, index, folder, sizeof folder, err));
+    return file_join(path, capacity, folder, manifest_name, err);
+}
+
+/* ---- reading ---- */
+
+static dfaiss_status_t check_storage(const char *storage, dfaiss_error_t *err) {
+    struct stat info;
+    if (stat(storage, &info) != 0) {
+        if (errno == ENOENT)
+            return error_set(err, DFAISS_ERR_NOT_FOUND, storage, "the storage %s does not exist", storage);
+        return error_system(err, "open the storage", storage, errno);
+    }
+    return S_ISDIR(info.st_mode) ? DFAISS_OK : error_system(err, "open the storage", storage, ENOTDIR);
+}
+
+dfaiss_status_t manifest_read(const char *storage, const char *index, manifest_t *out, dfaiss_error_t *err) {
+    char path[PATH_MAX];
+    TRY(manifest_path(storage, index, path, sizeof path, err));
+    TRY(check_storage(storage, err));
+    char *text = NULL;
+    size_t size = 0;
+    dfaiss_status_t status = file_read_whole(path, MANIFEST_BYTES_MOST, &text, &size, err);
+    if (status == DFAISS_ERR_NOT_FOUND)
+        return error_set(err, status, index, "there is no index %s in the storage %s", index, storage);
+    if (status == DFAISS_ERR_DATA) {
+        if (err)
+            err->code = DFAISS_ERR_CHECKPOINT;
+        return DFAISS_ERR_CHECKPOINT;
+    }
+    TRY(status);
+    status = manifest_decode(path, index, text, size, out, err);
+    free(text);
+    return status;
+}
+
+void manifest_clear(manifest_t *manifest) {
+    for (int64_t i = 0; i < manifest->count; i++)
+        manifest_clear_generation(&manifest->generations[i]);
+    free(manifest->generations);
+    *manifest = (manifest_t){0};
+}
+
+bool manifest_exists(const char *storage, const char *index) {
+    char path[PATH_MAX];
+    return manifest_path(storage, index, path, sizeof path, NULL) == DFAISS_OK && file_exists(path);
+}
+
+const manifest_generation_t *manifest_newest(const manifest_t *manifest) {
+    return manifest->count > 0 ? &manifest->generations[manifest->count - 1] : NULL;
+}
+
+/* ---- folders of generations ---- */
+
+/* The number of a folder's name gNNNNNN; -1 for any other name. */
+static int64_t generation_of_name(const char *name) {
+    size_t digits = strspn(name + (*name == 'g'), "0123456789");
+    if (*name != 'g' || digits < 6 || digits > 18 || name[1 + digits])
+        return -1;
+    return strtoll(name + 1, NULL, 10);
+}
+
+/* Which folders stay: those that `kept` names, and those above `limit`, which somebody may be writing now. */
+typedef struct sweep {
+    const manifest_t *kept;
+    int64_t limit;
+    int64_t removed;
+} sweep_t;
+
+static bool stays(const sweep_t *sweep, int64_t number) {
+    for (int64_t i = 0; i < sweep->kept->count; i++)
+        if (sweep->kept->generations[i].number == number)
+            return true;
+    return number < 0 || number > sweep->limit;
+}
+
+/* Removes the folders that do not stay; goes on after a failure and reports the first one. */
+static dfaiss_status_t sweep_generations(const char *folder, sweep_t *sweep, dfaiss_error_t *err) {
+    DIR *directory = opendir(folder);
+    if (!directory)
+        return error_system(err, "open", folder, errno);
+    dfaiss_status_t status = DFAISS_OK;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        char path[PATH_MAX];
+        if (stays(sweep, generation_of_name(entry->d_name)))
+            continue;
+        dfaiss_error_t *first = status == DFAISS_OK ? err : NULL;
+        dfaiss_status_t removal = file_join(path, sizeof path, folder, entry->d_name, first);
+        if (removal == DFAISS_OK)
+            removal = file_remove_tree(path, first);
+        if (removal == DFAISS_OK)
+            sweep->removed++;
+        else if (status == DFAISS_OK)
+            status = removal;
+    }
+    closedir(directory);
+    return status;
+}
+
+/* ---- committing ---- */
+
+/* The manifest that is there. None, or one that is to be replaced anyway and cannot be read, is empty. */
+static dfaiss_status_t read_old(const char *storage, const char *index, bool replace, manifest_t *old, dfaiss_error_t *err) {
+    if (!manifest_exists(storage, index))
+        return DFAISS_OK;
+    dfaiss_status_t status = manifest_read(storage, index, old, err);
+    return replace && status == DFAISS_ERR_CHECKPOINT ? DFAISS_OK : status;
+}
+
+/* The newest keep - 1 of the old generations and the new one. On failure the caller clears what is there. */
+static dfaiss_status_t make_next(const char *index, const manifest_t *old, const manifest_generation_t *generation, int64_t keep, manifest_t *next,
+                                 dfaiss_error_t *err) {
+    int64_t kept = keep - 1 < old->count ? keep - 1 : old->count;
+    snprintf(next->index, sizeof next->index, "%s", index);
+    next->generations = calloc((size_t)kept + 1, sizeof *next->generations);
+    if (!next->generations)
+        return error_memory(err, ((size_t)kept + 1) * sizeof *next->generations, "a manifest");
+    for (; next->count < kept; next->count++)
+        TRY(manifest_copy_generation(&old->generations[old->count - kept + next->count], &next->generations[next->count], err));
+    TRY(manifest_copy_generation(generation, &next->generations[next->count], err));
+    next->count++;
+    return DFAISS_OK;
+}
+
+/* Makes the new manifest durable: its own folder is synced by the replacement, and the storage, which names that folder, here. */
+static dfaiss_status_t put_manifest(const char *storage, const char *index, const manifest_t *manifest, dfaiss_error_t *err) {
+    char folder[PATH_MAX], path[PATH_MAX], *text = NULL;
+    TRY(manifest_index_path(storage, index, folder, sizeof folder, err));
+    TRY(manifest_path(storage, index, path, sizeof path, err));
+    TRY(file_make_directories(folder, err));
+    TRY(file_sync_directory(storage, err));
+    TRY(manifest_encode(manifest, &text, err));
+    dfaiss_status_t status = file_replace(path, text, strlen(text), err);
+    free(text);
+    return status;
+}
+
+/* The new manifest stands: what cannot be removed costs space, but is no failure of the commit. */
+static void sweep_after_commit(const char *storage, const char *index, const manifest_t *manifest, bool replace) {
+    char folder[PATH_MAX];
+    dfaiss_error_t err = {0};
+    sweep_t sweep = {.kept = manifest, .limit = replace ? INT64_MAX : manifest_newest(manifest)->number};
+    if (manifest_index_path(storage, index, folder, sizeof folder, &err) != DFAISS_OK || sweep_generations(folder, &sweep, &err) != DFAISS_OK)
+        log_write(LOG_LEVEL_WARNING, "an old generation of index %s stays: %s", index, err.text);
+}
+
+dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, int64_t keep, bool replace,
+                                dfaiss_error_t *err) {
+    manifest_t old = {0}, next = {0};
+    if (keep < 1)
+        return error_set(err, DFAISS_ERR_ARG, index, "keep_generations is %" PRId64 "; expected at least 1", keep);
+    TRY(manifest_check_name(index, err));
+    TRY(manifest_check_generation(generation, DFAISS_ERR_ARG, index, err));
+    dfaiss_status_t status = read_old(storage, index, replace, &old, err);
+    const manifest_generation_t *newest = manifest_newest(&old);
+    if (status == DFAISS_OK && newest && generation->number <= newest->number)
+        status = error_set(err, DFAISS_ERR_ARG, index, "generation %" PRId64 " of index %s does not follow the newest, which is %" PRId64,
+                           generation->number, index, newest->number);
+    if (status == DFAISS_OK)
+        status = make_next(index, &old, generation, replace ? 1 : keep, &next, err);
+    if (status == DFAISS_OK)
+        status = put_manifest(storage, index, &next, err);
+    if (status == DFAISS_OK)
+        sweep_after_commit(storage, index, &next, replace);
+    manifest_clear(&old);
+    manifest_clear(&next);
+    return status;
+}
+
+/* ---- dropping ---- */
+
+static dfaiss_status_t remove_file(const char *path, dfaiss_error_t *err) {
+    return unlink(path) == 0 || errno == ENOENT ? DFAISS_OK : error_system(err, "remove", path, errno);
+}
+
+/* A folder with files that are not ours stays. */
+static dfaiss_status_t remove_folder(const char *path, dfaiss_error_t *err) {
+    if (rmdir(path) == 0)
+        return DFAISS_OK;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return error_system(err, "remove", path, errno);
+    log_write(LOG_LEVEL_WARNING, "%s stays: it holds files that dfaiss did not write", path);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t manifest_drop(const char *storage, const char *index, dfaiss_error_t *err) {
+    char folder[PATH_MAX], path[PATH_MAX], beside[PATH_MAX];
+    TRY(manifest_index_path(storage, index, folder, sizeof folder, err));
+    TRY(manifest_path(storage, index, path, sizeof path, err));
+    TRY(file_join(beside, sizeof beside, folder, "manifest.json.new", err));
+    TRY(check_storage(storage, err));
+    bool named = file_exists(path);
+    manifest_t none = {0};
+    sweep_t sweep = {.kept = &none, .limit = INT64_MAX};
+    if (named) {
+        TRY(remove_file(path, err));
+        TRY(file_sync_directory(folder, err));
+    }
+    if (file_exists(folder))
+        TRY(sweep_generations(folder, &sweep, err));
+    if (!named && sweep.removed == 0)
+        return error_set(err, DFAISS_ERR_NOT_FOUND, index, "there is no index %s in the storage %s", index, storage);
+    TRY(remove_file(beside, err));
+    return remove_folder(folder, err);
+}
+
+/* ---- verifying ---- */
+
+dfaiss_status_t manifest_verify_file(const char *storage, const char *index, int64_t generation, const manifest_file_t *file, dfaiss_error_t *err) {
+    char path[PATH_MAX];
+    uint64_t checksum = 0, bytes = 0;
+    TRY(generation_file_path(storage, index, generation, file->name, path, sizeof path, err));
+    dfaiss_status_t status = file_size(path, &bytes, err);
+    if (status == DFAISS_ERR_NOT_FOUND)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is missing: the manifest names it with %" PRIu64 " bytes", path, file->bytes);
+    /* Something that is not a regular file. */
+    if (status == DFAISS_ERR_DATA)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is not a regular file", path);
+    TRY(status);
+    if (bytes != file->bytes)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is damaged: expected %" PRIu64 " bytes, found %" PRIu64, path, file->bytes, bytes);
+    TRY(file_checksum(path, &checksum, &bytes, err));
+    if (checksum != file->checksum || bytes != file->bytes)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is damaged: expected checksum %016" PRIx64 ", found %016" PRIx64, path, file->checksum,
+                         checksum);
+    return DFAISS_OK;
+}
+
+/* ---- listing ---- */
+
+static int compare_names(const void *left, const void *right) {
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+static void free_names(char **names, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+static dfaiss_status_t append_name(const char *name, char ***names, int64_t *count, dfaiss_error_t *err) {
+    char *copy = strdup(name);
+    char **grown = copy ? realloc(*names, ((size_t)*count + 1) * sizeof *grown) : NULL;
+    if (!grown) {
+        free(copy);
+        return error_memory(err, ((size_t)*count + 1) * sizeof *grown, "the names of indexes");
+    }
+    grown[(*count)++] = copy;
+    *names = grown;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t manifest_list(const char *storage, char ***names, int64_t *count, dfaiss_error_t *err) {
+    TRY(check_storage(storage, err));
+    DIR *directory = opendir(storage);
+    if (!directory)
+        return error_system(err, "open the storage", storage, errno);
+    char **found = NULL;
+    int64_t found_count = 0;
+    dfaiss_status_t status = DFAISS_OK;
+    for (struct dirent *entry; status == DFAISS_OK && (entry = readdir(directory));)
+        if (manifest_exists(storage, entry->d_name))
+            status = append_name(entry->d_name, &found, &found_count, err);
+    closedir(directory);
+    if (status != DFAISS_OK) {
+        free_names(found, found_count);
+        return status;
+    }
+    if (found_count > 1)
+        qsort(found, (size_t)found_count, sizeof *found, compare_names);
+    *names = found;
+    *count = found_count;
+    return DFAISS_OK;
+}

@@ -1,0 +1,27 @@
+/* The manifest as text: JSON, every value checked when it is read. Only manifest.c uses this. */
+#ifndef CHECKPOINT_MANIFEST_JSON_H
+#define CHECKPOINT_MANIFEST_JSON_H
+
+#include "checkpoint/manifest.h"
+
+/* The version of the manifest's format that this program writes, and the newest that it reads. */
+enum { MANIFEST_VERSION = 1 };
+
+/* The text of a manifest: malloc'ed, the caller's. */
+CHECKED dfaiss_status_t manifest_encode(const manifest_t *manifest, char **text, dfaiss_error_t *err);
+
+/* Reads a text back; `path` names the file in errors, `index` is the name that must stand in it. ERR_CHECKPOINT names what is wrong. */
+CHECKED dfaiss_status_t manifest_decode(const char *path, const char *index, const char *text, size_t size, manifest_t *out, dfaiss_error_t *err);
+
+/* What every generation obeys: numbers in range, one file per server with the server's name. Fails with `code`; `where` names it in errors. */
+CHECKED dfaiss_status_t manifest_check_generation(const manifest_generation_t *generation, dfaiss_status_t code, const char *where,
+                                                  dfaiss_error_t *err);
+
+/* "shard-0003.h5" */
+void manifest_shard_name(int server, char *name, size_t capacity);
+
+/* A copy with its own files and its own reference of the configuration. */
+CHECKED dfaiss_status_t manifest_copy_generation(const manifest_generation_t *from, manifest_generation_t *to, dfaiss_error_t *err);
+void manifest_clear_generation(manifest_generation_t *generation);
+
+#endif

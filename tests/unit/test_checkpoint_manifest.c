@@ -1,0 +1,385 @@
+/* The manifest: names, paths, commits that keep and remove generations, and a table of damages, each refused with a text that says what is wrong. */
+#include "check.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "checkpoint/manifest.h"
+
+static char storage[PATH_MAX / 4];
+static dfaiss_error_t err;
+static int warnings;
+
+static void count_warning(void *context, log_level_t level, const char *text) {
+    (void)context;
+    (void)text;
+    warnings += level == LOG_LEVEL_WARNING;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    warnings = 0;
+    memset(&err, 0, sizeof err);
+    log_set_sink(count_warning, NULL);
+    check_make_folder(storage, sizeof storage);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    log_set_sink(NULL, NULL);
+    return file_remove_tree(storage, &err) == DFAISS_OK ? 0 : -1;
+}
+
+/* A generation of two servers. manifest_clear_generation is not public: the test owns config and files. */
+static manifest_generation_t make_generation(int64_t number) {
+    manifest_generation_t generation = {.number = number, .servers = 2, .vectors = 100, .buffered = 10, .next_id = 1048576, .file_count = 2};
+    generation.config = json_pack("{s:i, s:s}", "dim", 8, "metric", "l2");
+    generation.files = calloc(2, sizeof *generation.files);
+    assert_non_null(generation.config);
+    assert_non_null(generation.files);
+    for (int i = 0; i < 2; i++) {
+        snprintf(generation.files[i].name, sizeof generation.files[i].name, "shard-%04d.h5", i);
+        generation.files[i].bytes = 1000 + (uint64_t)i;
+        generation.files[i].checksum = 0x00000000deadbeefu + ((uint64_t)i << 60);
+    }
+    return generation;
+}
+
+static void free_generation(manifest_generation_t *generation) {
+    json_decref(generation->config);
+    free(generation->files);
+}
+
+static dfaiss_status_t commit(const char *index, int64_t number, int64_t keep, bool replace) {
+    manifest_generation_t generation = make_generation(number);
+    dfaiss_status_t status = manifest_commit(storage, index, &generation, keep, replace, &err);
+    free_generation(&generation);
+    return status;
+}
+
+/* A folder of a generation with one file in it. */
+static void make_folder(const char *index, int64_t number) {
+    char path[PATH_MAX];
+    assert_ok(manifest_generation_path(storage, index, number, path, sizeof path, &err), err);
+    assert_ok(file_make_directories(path, &err), err);
+    assert_ok(manifest_shard_path(storage, index, number, 0, path, sizeof path, &err), err);
+    assert_ok(file_replace(path, "shard", 5, &err), err);
+}
+
+static bool folder_exists(const char *index, int64_t number) {
+    char path[PATH_MAX];
+    assert_ok(manifest_generation_path(storage, index, number, path, sizeof path, &err), err);
+    return file_exists(path);
+}
+
+static void put_text(const char *index, const char *text) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", storage, index);
+    assert_ok(file_make_directories(path, &err), err);
+    snprintf(path, sizeof path, "%s/%s/manifest.json", storage, index);
+    assert_ok(file_replace(path, text, strlen(text), &err), err);
+}
+
+static void test_names(void **state) {
+    (void)state;
+    char longest[202];
+    memset(longest, 'a', sizeof longest);
+    longest[200] = 0;
+    assert_ok(manifest_check_name("Wiki.2024_a-b", &err), err);
+    assert_ok(manifest_check_name(longest, &err), err);
+    longest[200] = 'a';
+    longest[201] = 0;
+    const char *wrong[] = {"", ".", "..", ".hidden", "-x", "a/b", "a b", "../a", "\xc3\xa4", "a\n", longest};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_fails(manifest_check_name(wrong[i], &err), DFAISS_ERR_ARG, err, "not allowed");
+}
+
+static void test_paths(void **state) {
+    (void)state;
+    char path[PATH_MAX], small[8];
+    assert_ok(manifest_index_path("/s", "i", path, sizeof path, &err), err);
+    assert_string_equal(path, "/s/i");
+    assert_ok(manifest_generation_path("/s", "i", 7, path, sizeof path, &err), err);
+    assert_string_equal(path, "/s/i/g000007");
+    assert_ok(manifest_shard_path("/s", "i", 1234567, 12, path, sizeof path, &err), err);
+    assert_string_equal(path, "/s/i/g1234567/shard-0012.h5");
+    assert_fails(manifest_index_path("/s", "../i", path, sizeof path, &err), DFAISS_ERR_ARG, err, "../i");
+    assert_fails(manifest_index_path("/storage", "i", small, sizeof small, &err), DFAISS_ERR_ARG, err, "longer than");
+}
+
+static void test_round_trip(void **state) {
+    (void)state;
+    manifest_t manifest = {0};
+    assert_false(manifest_exists(storage, "a"));
+    manifest_generation_t written = make_generation(1);
+    written.own_ids = true;
+    assert_ok(manifest_commit(storage, "a", &written, 2, false, &err), err);
+    assert_true(manifest_exists(storage, "a"));
+    assert_ok(manifest_read(storage, "a", &manifest, &err), err);
+    assert_string_equal(manifest.index, "a");
+    assert_int_equal(manifest.count, 1);
+    const manifest_generation_t *read = manifest_newest(&manifest);
+    assert_int_equal(read->number, 1);
+    assert_int_equal(read->servers, 2);
+    assert_int_equal(read->vectors, 100);
+    assert_int_equal(read->buffered, 10);
+    assert_int_equal(read->next_id, 1048576);
+    assert_true(read->own_ids);
+    assert_true(json_equal(read->config, written.config));
+    assert_int_equal(read->file_count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(read->files[i].name, written.files[i].name);
+        assert_int_equal(read->files[i].bytes, written.files[i].bytes);
+        assert_true(read->files[i].checksum == written.files[i].checksum);
+    }
+    manifest_clear(&manifest);
+    assert_null(manifest_newest(&manifest));
+    free_generation(&written);
+}
+
+static void test_not_found(void **state) {
+    (void)state;
+    manifest_t manifest = {0};
+    char **names = NULL;
+    int64_t count = 0;
+    char missing[PATH_MAX];
+    snprintf(missing, sizeof missing, "%s/nowhere", storage);
+    assert_fails(manifest_read(missing, "a", &manifest, &err), DFAISS_ERR_NOT_FOUND, err, missing);
+    assert_fails(manifest_list(missing, &names, &count, &err), DFAISS_ERR_NOT_FOUND, err, missing);
+    assert_fails(manifest_drop(missing, "a", &err), DFAISS_ERR_NOT_FOUND, err, missing);
+    assert_fails(manifest_read(storage, "absent", &manifest, &err), DFAISS_ERR_NOT_FOUND, err, "absent");
+    assert_fails(manifest_drop(storage, "absent", &err), DFAISS_ERR_NOT_FOUND, err, "absent");
+    assert_ok(manifest_list(storage, &names, &count, &err), err);
+    assert_int_equal(count, 0);
+    free(names);
+}
+
+static void test_commits_keep_and_remove(void **state) {
+    (void)state;
+    manifest_t manifest = {0};
+    make_folder("a", 0); /* left over from a build that died */
+    make_folder("a", 9); /* somebody may be writing this one */
+    for (int64_t number = 1; number <= 4; number++) {
+        make_folder("a", number);
+        assert_ok(commit("a", number, 2, false), err);
+    }
+    assert_ok(manifest_read(storage, "a", &manifest, &err), err);
+    assert_int_equal(manifest.count, 2);
+    assert_int_equal(manifest.generations[0].number, 3);
+    assert_int_equal(manifest.generations[1].number, 4);
+    manifest_clear(&manifest);
+    const bool expected[] = {false, false, false, true, true, false, false, false, false, true};
+    for (int64_t number = 0; number < 10; number++)
+        assert_int_equal(folder_exists("a", number), expected[number]);
+    assert_fails(commit("a", 4, 2, false), DFAISS_ERR_ARG, err, "does not follow");
+    assert_fails(commit("a", 5, 0, false), DFAISS_ERR_ARG, err, "keep_generations");
+    make_folder("a", 10);
+    assert_ok(commit("a", 10, 5, true), err);
+    assert_ok(manifest_read(storage, "a", &manifest, &err), err);
+    assert_int_equal(manifest.count, 1);
+    manifest_clear(&manifest);
+    assert_false(folder_exists("a", 3) || folder_exists("a", 4) || folder_exists("a", 9));
+    assert_true(folder_exists("a", 10));
+    assert_int_equal(warnings, 0);
+}
+
+static void test_replace_of_a_damaged_manifest(void **state) {
+    (void)state;
+    manifest_t manifest = {0};
+    put_text("a", "{");
+    assert_fails(commit("a", 1, 2, false), DFAISS_ERR_CHECKPOINT, err, "manifest.json");
+    assert_ok(commit("a", 1, 2, true), err);
+    assert_ok(manifest_read(storage, "a", &manifest, &err), err);
+    manifest_clear(&manifest);
+}
+
+static void test_commit_refuses_wrong_generations(void **state) {
+    (void)state;
+    manifest_generation_t generation = make_generation(1);
+    generation.buffered = 101;
+    assert_fails(manifest_commit(storage, "a", &generation, 2, false, &err), DFAISS_ERR_ARG, err, "buffered");
+    generation.buffered = 0;
+    generation.files[1].name[6] = '7';
+    assert_fails(manifest_commit(storage, "a", &generation, 2, false, &err), DFAISS_ERR_ARG, err, "shard-0001.h5");
+    generation.file_count = 1;
+    assert_fails(manifest_commit(storage, "a", &generation, 2, false, &err), DFAISS_ERR_ARG, err, "each of 2 servers");
+    assert_fails(manifest_commit(storage, "a/b", &generation, 2, false, &err), DFAISS_ERR_ARG, err, "a/b");
+    assert_false(manifest_exists(storage, "a"));
+    free_generation(&generation);
+}
+
+static void test_commit_into_what_cannot_be_written(void **state) {
+    (void)state;
+    char blocked[PATH_MAX];
+    snprintf(blocked, sizeof blocked, "%s/file", storage);
+    assert_ok(file_replace(blocked, "x", 1, &err), err);
+    manifest_generation_t generation = make_generation(1);
+    assert_fails(manifest_commit(blocked, "a", &generation, 2, false, &err), DFAISS_ERR_IO, err, blocked);
+    free_generation(&generation);
+}
+
+static void test_drop(void **state) {
+    (void)state;
+    char path[PATH_MAX];
+    make_folder("a", 1);
+    assert_ok(commit("a", 1, 2, false), err);
+    assert_ok(manifest_drop(storage, "a", &err), err);
+    snprintf(path, sizeof path, "%s/a", storage);
+    assert_false(file_exists(path));
+    assert_fails(manifest_drop(storage, "a", &err), DFAISS_ERR_NOT_FOUND, err, "a");
+    make_folder("b", 3); /* a removal that was cut off after its first step */
+    assert_ok(manifest_drop(storage, "b", &err), err);
+    snprintf(path, sizeof path, "%s/b", storage);
+    assert_false(file_exists(path));
+}
+
+static void test_drop_leaves_strange_files(void **state) {
+    (void)state;
+    char path[PATH_MAX];
+    make_folder("a", 1);
+    assert_ok(commit("a", 1, 2, false), err);
+    snprintf(path, sizeof path, "%s/a/notes.txt", storage);
+    assert_ok(file_replace(path, "mine", 4, &err), err);
+    assert_ok(manifest_drop(storage, "a", &err), err);
+    assert_true(file_exists(path));
+    assert_false(manifest_exists(storage, "a"));
+    assert_false(folder_exists("a", 1));
+    assert_int_equal(warnings, 1);
+}
+
+static void test_list(void **state) {
+    (void)state;
+    char path[PATH_MAX], **names = NULL;
+    int64_t count = 0;
+    const char *made[] = {"zebra", "Alpha", "middle.1"}, *expected[] = {"Alpha", "middle.1", "zebra"};
+    for (int i = 0; i < 3; i++)
+        assert_ok(commit(made[i], 1, 1, false), err);
+    snprintf(path, sizeof path, "%s/no-manifest", storage);
+    assert_ok(file_make_directories(path, &err), err);
+    assert_ok(manifest_list(storage, &names, &count, &err), err);
+    assert_int_equal(count, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(names[i], expected[i]);
+        free(names[i]);
+    }
+    free(names);
+}
+
+static void test_verify_file(void **state) {
+    (void)state;
+    char path[PATH_MAX];
+    manifest_file_t file = {.name = "shard-0000.h5"};
+    make_folder("a", 1);
+    assert_ok(manifest_shard_path(storage, "a", 1, 0, path, sizeof path, &err), err);
+    assert_ok(file_checksum(path, &file.checksum, &file.bytes, &err), err);
+    assert_ok(manifest_verify_file(storage, "a", 1, &file, &err), err);
+    assert_ok(file_replace(path, "shar", 4, &err), err);
+    assert_fails(manifest_verify_file(storage, "a", 1, &file, &err), DFAISS_ERR_CHECKPOINT, err, "expected 5 bytes, found 4");
+    assert_string_equal(err.where, path);
+    assert_ok(file_replace(path, "sharD", 5, &err), err);
+    assert_fails(manifest_verify_file(storage, "a", 1, &file, &err), DFAISS_ERR_CHECKPOINT, err, "expected checksum");
+    assert_int_equal(unlink(path), 0);
+    assert_fails(manifest_verify_file(storage, "a", 1, &file, &err), DFAISS_ERR_CHECKPOINT, err, "missing");
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_fails(manifest_verify_file(storage, "a", 1, &file, &err), DFAISS_ERR_CHECKPOINT, err, "not a regular file");
+}
+
+/* A whole manifest as text, with one part replaced by another. */
+static char *damaged_text(const char *part, const char *instead) {
+    char path[PATH_MAX], *text = NULL, *out = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "%s/whole/manifest.json", storage);
+    assert_ok(file_read_whole(path, 1 << 20, &text, &size, &err), err);
+    char *at = strstr(text, part);
+    if (!at)
+        fail_msg("%s is not in %s", part, text);
+    assert_true(asprintf(&out, "%.*s%s%s", (int)(at - text), text, instead, at + strlen(part)) > 0);
+    free(text);
+    return out;
+}
+
+static void test_damages(void **state) {
+    (void)state;
+    static const struct {
+        const char *part, *instead, *expected;
+    } damages[] = {
+        {"{", "[", "is not JSON"},
+        {"\"format\": \"dfaiss manifest\"", "\"format\": \"other\"", "format: expected \"dfaiss manifest\", found \"other\""},
+        {"\"format\": \"dfaiss manifest\",", "", "format: expected a short text, found nothing"},
+        {"\"version\": 1", "\"version\": 2", "has version 2; this dfaiss reads up to version 1"},
+        {"\"version\": 1", "\"version\": \"1\"", "version: expected an integer"},
+        {"\"index\": \"whole\"", "\"index\": \"other\"", "index: expected \"whole\", found \"other\""},
+        {"\"number\": 2", "\"number\": 1", "expected ascending numbers, found 1 after 1"},
+        {"\"number\": 2", "\"number\": -2", "generations[1]: number: expected an integer from 0"},
+        {"\"servers\": 2", "\"servers\": 0", "generations[0]: servers: expected an integer from 1"},
+        {"\"servers\": 2", "\"servers\": 3", "a file for each of 3 servers, found 2"},
+        {"\"vectors\": 100", "\"vectors\": 9", "expected buffered between 0 and vectors, which is 9, found 10"},
+        {"\"vectors\": 100", "\"vectors\": 1e2", "vectors: expected an integer"},
+        {"\"next_id\": 1048576", "\"next_id\": 99999999999999999999", "is not JSON"},
+        {"\"next_id\": 1048576,", "", "next_id: expected an integer"},
+        {"\"ids\": \"assigned\"", "\"ids\": \"both\"", "ids: expected \"own\" or \"assigned\", found \"both\""},
+        {"\"config\": {", "\"konfig\": {", "config is not an object"},
+        {"\"name\": \"shard-0000.h5\"", "\"name\": \"../../secret\"", "expected the name shard-0000.h5, found \"../../secret\""},
+        {"\"name\": \"shard-0000.h5\"", "\"name\": 5", "generations[0].files[0]: name: expected a short text, found 5"},
+        {"\"bytes\": 1000", "\"bytes\": -1", "bytes: expected an integer from 0"},
+        {"\"checksum\": \"00000000deadbeef\"", "\"checksum\": \"deadbeef\"", "checksum: expected 16 hexadecimal digits, found \"deadbeef\""},
+        {"\"checksum\": \"00000000deadbeef\"", "\"checksum\": \"00000000DEADBEEF\"", "checksum: expected 16"},
+        {"\"files\": [", "\"files\": 5, \"old\": [", "files: expected an array, found 5"},
+        {"\"generations\": [", "\"generations\": [], \"old\": [", "generations: expected at least one"},
+        {"\"generations\": [", "\"generations\": [7,", "generations[0]: this entry: expected an object, found 7"},
+    };
+    assert_ok(commit("whole", 1, 2, false), err);
+    assert_ok(commit("whole", 2, 2, false), err);
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        manifest_t manifest = {0};
+        char *whole = damaged_text("{", "{"), *text = damaged_text(damages[i].part, damages[i].instead);
+        put_text("whole", text);
+        assert_fails(manifest_read(storage, "whole", &manifest, &err), DFAISS_ERR_CHECKPOINT, err, damages[i].expected);
+        assert_non_null(strstr(err.text, "manifest.json"));
+        assert_null(manifest.generations);
+        put_text("whole", whole);
+        free(whole);
+        free(text);
+    }
+}
+
+static void test_every_truncation(void **state) {
+    (void)state;
+    assert_ok(commit("whole", 1, 2, false), err);
+    char *whole = damaged_text("{", "{");
+    size_t length = strlen(whole);
+    for (size_t kept = 0; kept < length; kept += 13) {
+        manifest_t manifest = {0};
+        char *cut = strndup(whole, kept);
+        put_text("whole", cut);
+        assert_fails(manifest_read(storage, "whole", &manifest, &err), DFAISS_ERR_CHECKPOINT, err, "is not JSON");
+        free(cut);
+    }
+    free(whole);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_not_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_commits_keep_and_remove, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_replace_of_a_damaged_manifest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_commit_refuses_wrong_generations, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_commit_into_what_cannot_be_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_drop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_drop_leaves_strange_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_verify_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_every_truncation, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
