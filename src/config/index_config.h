@@ -1,6 +1,6 @@
 /* The configuration of an index: one table of keys that parses, prints and documents it.
  *
- * Text form is a JSON object. Numbers may come as strings ("dim": "768"). A key that is not in the table is an error that names the nearest
+ * Text form is a JSON object. Numbers, true and false may come as strings ("dim": "768"). A key that is not in the table is an error that names the nearest
  * known one; keys under "extra" are kept untouched. Values out of range are errors that name key, value and range.
  */
 #ifndef CONFIG_INDEX_CONFIG_H
@@ -61,12 +61,17 @@ typedef struct index_config {
 /* Parses a JSON text; `where` names the file in errors. On success *config is the caller's, to be freed with index_config_destroy. */
 CHECKED dfaiss_status_t index_config_parse(const char *text, size_t size, const char *where, index_config_t **config, dfaiss_error_t *err);
 CHECKED dfaiss_status_t index_config_read(const char *path, index_config_t **config, dfaiss_error_t *err);
+/* The same from a JSON object (borrowed) that lies in a larger text. */
+CHECKED dfaiss_status_t index_config_from_json(const json_t *object, const char *where, index_config_t **config, dfaiss_error_t *err);
 void index_config_destroy(index_config_t *config);
+
+/* The rules between keys (dim is a multiple of code_size, and so on). Parsing applies them; once dim was taken from the data they are checked again. */
+CHECKED dfaiss_status_t index_config_check(const index_config_t *config, const char *where, dfaiss_error_t *err);
 
 /* The configuration as JSON: every key that differs from its default, or all with `all`. *text is malloc'ed and the caller's. */
 CHECKED dfaiss_status_t index_config_print(const index_config_t *config, bool all, char **text, dfaiss_error_t *err);
 
-/* The same as a new JSON object reference (NULL: no memory). */
+/* The same as a new JSON object reference (NULL: no memory). With `all` a key that has no value is null, which parses again. */
 json_t *index_config_json(const index_config_t *config, bool all);
 
 /* The number of inverted lists for n vectors: `centroids`, or with infer_centroids 2*sqrt(n) below 1e6, 65536 below 1e7, 262144 below 1e8,
