@@ -98,7 +98,7 @@ static dfaiss_status_t unknown_key(const char *name, const char *where, dfaiss_e
     json_t *quoted = json_string(name);
     key_value_show(quoted, shown, sizeof shown);
     json_decref(quoted);
-    snprintf(place, sizeof place, "%s: %s", where, name);
+    snprintf(place, sizeof place, "%s: %s", where, shown);
     return error_set(err, DFAISS_ERR_CONFIG, place, "%s: unknown key %s; did you mean '%s'?", where, shown, config_key_nearest(name)->name);
 }
 

@@ -68,7 +68,8 @@ static unsigned least(unsigned a, unsigned b) {
     return a < b ? a : b;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours that make one name the other, capitals aside. */
+/* Insertions, deletions and swaps of neighbours that make one name the other, capitals aside. A replacement counts as two edits, so that a name
+ * with a word left out (index_type) is nearer to the whole one than to a short one with other letters. */
 static unsigned edit_distance(const char *from, const char *to) {
     size_t rows = strnlen(from, NAME_LIMIT), columns = strnlen(to, NAME_LIMIT);
     unsigned distance[NAME_LIMIT + 1][NAME_LIMIT + 1];
@@ -79,7 +80,7 @@ static unsigned edit_distance(const char *from, const char *to) {
                 continue;
             }
             int a = tolower((unsigned char)from[i - 1]), b = tolower((unsigned char)to[j - 1]);
-            distance[i][j] = least(least(distance[i - 1][j], distance[i][j - 1]) + 1, distance[i - 1][j - 1] + (a != b));
+            distance[i][j] = least(least(distance[i - 1][j], distance[i][j - 1]) + 1, distance[i - 1][j - 1] + (a == b ? 0 : 2));
             if (i > 1 && j > 1 && a == tolower((unsigned char)to[j - 2]) && b == tolower((unsigned char)from[i - 2]))
                 distance[i][j] = least(distance[i][j], distance[i - 2][j - 2] + 1);
         }
