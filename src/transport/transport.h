@@ -63,7 +63,8 @@ void transport_idle(transport_t *transport);
 /* There was something to do: the next transport_idle spins again. (transport_progress says so by itself when something arrived.) */
 void transport_busy(transport_t *transport);
 
-/* Messages and bytes (envelopes included) that this rank has sent and received so far. */
+/* Messages and bytes (envelopes included) that this rank has sent and received so far. A message counts once, however many pieces it has; one to oneself
+ * does not travel and is not counted. */
 typedef struct transport_counts {
     uint64_t sent_messages, sent_bytes, received_messages, received_bytes;
 } transport_counts_t;

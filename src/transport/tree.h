@@ -10,7 +10,7 @@ int tree_parent(int n, int root, int server);
 /* The children, farthest subtree first: children int[TREE_CHILDREN]; returns how many. */
 int tree_children(int n, int root, int server, int *children);
 
-/* Edges from the root to the farthest leaf: ceil(log2(n)). */
+/* Rounds of a broadcast in which each server sends to one child at a time: ceil(log2(n)). No path from the root has more edges. */
 int tree_depth(int n);
 
 #endif

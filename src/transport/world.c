@@ -1,0 +1,227 @@
+/* The world that messages travel in: who is a server and who a client, and joining and leaving together. */
+#include <stdlib.h>
+
+#include "transport/internal.h"
+
+static dfaiss_status_t duplicate(MPI_Comm world, MPI_Comm *comm, dfaiss_error_t *err) {
+    int code = MPI_Comm_dup(world, comm);
+    if (code != MPI_SUCCESS)
+        return transport_mpi_error(code, "MPI_Comm_dup", err);
+    code = MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN);
+    if (code == MPI_SUCCESS)
+        return DFAISS_OK;
+    MPI_Comm_free(comm);
+    return transport_mpi_error(code, "MPI_Comm_set_errhandler", err);
+}
+
+/* Collective: fails on all ranks where it failed on one. */
+static dfaiss_status_t agree(MPI_Comm comm, dfaiss_status_t mine, dfaiss_error_t *err) {
+    struct {
+        int status;
+        int rank;
+    } own = {.status = (int)mine}, worst = {0};
+    int code = MPI_Comm_rank(comm, &own.rank);
+    if (code == MPI_SUCCESS)
+        code = MPI_Allreduce(&own, &worst, 1, MPI_2INT, MPI_MAXLOC, comm);
+    if (mine != DFAISS_OK)
+        return mine;
+    if (code != MPI_SUCCESS)
+        return transport_mpi_error(code, "MPI_Allreduce", err);
+    if (worst.status == DFAISS_OK)
+        return DFAISS_OK;
+    return error_set(err, (dfaiss_status_t)worst.status, "", "rank %d could not join: %s", worst.rank, dfaiss_status_meaning((dfaiss_status_t)worst.status));
+}
+
+static dfaiss_status_t allocate(transport_t *transport, dfaiss_error_t *err) {
+    size_t ranks = (size_t)transport->size;
+    transport->number = calloc(ranks, sizeof *transport->number);
+    transport->ranks = calloc(ranks, sizeof *transport->ranks);
+    transport->server = calloc(ranks, sizeof *transport->server);
+    transport->packets = malloc((size_t)RECEIVES * PACKET_LIMIT);
+    if (!transport->number || !transport->ranks || !transport->server || !transport->packets)
+        return error_memory(err, ranks * sizeof *transport->ranks + (size_t)RECEIVES * PACKET_LIMIT, "messages between ranks");
+    TRY(transport_requests_reserve(transport, RECEIVES, err));
+    for (int i = 0; i < RECEIVES; i++) {
+        owner_t owner = {.work = WORK_PACKET_IN, .object = transport->packets + (size_t)i * PACKET_LIMIT};
+        transport_requests_add(transport, MPI_REQUEST_NULL, owner);
+    }
+    return DFAISS_OK;
+}
+
+/* Local: everything that needs no other rank. */
+static dfaiss_status_t prepare(MPI_Comm comm, transport_t **out, dfaiss_error_t *err) {
+    transport_t *transport = calloc(1, sizeof *transport);
+    *out = transport;
+    if (!transport)
+        return error_memory(err, sizeof *transport, "messages between ranks");
+    transport->comm = comm;
+    transport->piece_size = PIECE_SIZE;
+    int code = MPI_Comm_rank(comm, &transport->rank);
+    if (code == MPI_SUCCESS)
+        code = MPI_Comm_size(comm, &transport->size);
+    if (code != MPI_SUCCESS)
+        return transport_mpi_error(code, "MPI_Comm_rank", err);
+    return allocate(transport, err);
+}
+
+static void number_ranks(transport_t *transport) {
+    for (int rank = 0; rank < transport->size; rank++)
+        transport->servers += transport->server[rank];
+    int server = 0, client = 0;
+    for (int rank = 0; rank < transport->size; rank++) {
+        int number = transport->server[rank] ? server++ : client++;
+        transport->number[rank] = number;
+        transport->ranks[transport->server[rank] ? number : transport->servers + number] = rank;
+    }
+}
+
+/* Collective; the same answer on all ranks. */
+static dfaiss_status_t find_roles(transport_t *transport, bool server, dfaiss_error_t *err) {
+    int code = MPI_Allgather(&server, 1, MPI_C_BOOL, transport->server, 1, MPI_C_BOOL, transport->comm);
+    if (code != MPI_SUCCESS)
+        return transport_mpi_error(code, "MPI_Allgather", err);
+    number_ranks(transport);
+    if (transport->servers == 0)
+        return error_set(err, DFAISS_ERR_ARG, "servers", "none of the %d ranks is a server; at least one server and one client are needed", transport->size);
+    if (transport->servers == transport->size)
+        return error_set(err, DFAISS_ERR_ARG, "clients", "all %d ranks are servers; at least one server and one client are needed", transport->size);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t transport_create(MPI_Comm world, bool server, transport_t **out, dfaiss_error_t *err) {
+    MPI_Comm comm;
+    TRY(duplicate(world, &comm, err));
+    transport_t *transport = NULL;
+    dfaiss_status_t status = prepare(comm, &transport, err);
+    status = agree(comm, status, err);
+    if (status == DFAISS_OK)
+        status = find_roles(transport, server, err);
+    if (status == DFAISS_OK)
+        status = transport_idle_prepare(transport, err);
+    if (status == DFAISS_OK)
+        status = agree(comm, transport_receive_post(transport, err), err);
+    if (status != DFAISS_OK) {
+        if (!transport)
+            MPI_Comm_free(&comm);
+        transport_destroy(transport);
+        return status;
+    }
+    transport->joined = true;
+    *out = transport;
+    return DFAISS_OK;
+}
+
+/* Advances everything under way and drops what arrives; false where MPI does not work any more. What others did wrong is of no interest now. */
+static bool progress_dropping(transport_t *transport) {
+    transport_message_t message;
+    bool arrived = false;
+    if (transport_progress(transport, &message, &arrived, NULL) != DFAISS_OK && transport->failed)
+        return false;
+    if (arrived)
+        transport_message_clear(&message);
+    else
+        transport_idle(transport);
+    return true;
+}
+
+/* Until nobody has anything to send any more. */
+static void drain(transport_t *transport) {
+    while (transport->unsent > 0 || transport->finished_first)
+        if (!progress_dropping(transport))
+            return;
+    MPI_Request barrier;
+    int all_here = 0;
+    if (MPI_Ibarrier(transport->comm, &barrier) != MPI_SUCCESS)
+        return;
+    while (MPI_Test(&barrier, &all_here, MPI_STATUS_IGNORE) == MPI_SUCCESS && !all_here)
+        if (!progress_dropping(transport))
+            return;
+}
+
+/* Receives alone can be under way after drain, unless MPI failed. */
+static void cancel_receives(transport_t *transport) {
+    for (int i = 0; i < transport->count; i++) {
+        if (transport->requests[i] == MPI_REQUEST_NULL)
+            continue;
+        if (transport->owners[i].work == WORK_OUT) {
+            MPI_Request_free(&transport->requests[i]);
+            continue;
+        }
+        if (MPI_Cancel(&transport->requests[i]) == MPI_SUCCESS)
+            MPI_Wait(&transport->requests[i], MPI_STATUS_IGNORE);
+    }
+}
+
+static void free_unfinished(transport_t *transport) {
+    for (int i = RECEIVES; i < transport->count; i++) {
+        incoming_t *incoming = transport->owners[i].object;
+        if (transport->owners[i].work == WORK_PIECE_IN && --incoming->pending == 0)
+            transport_incoming_release(transport, incoming);
+    }
+    transport_message_t message;
+    while (transport_arrived_pop(transport, &message))
+        transport_message_clear(&message);
+}
+
+static void free_spares(transport_t *transport) {
+    for (incoming_t *next, *spare = transport->spare_incoming; spare; spare = next) {
+        next = spare->next;
+        free(spare);
+    }
+    for (outgoing_t *next, *spare = transport->spare_outgoing; spare; spare = next) {
+        next = spare->next;
+        free(spare);
+    }
+}
+
+void transport_destroy(transport_t *transport) {
+    if (!transport)
+        return;
+    if (transport->joined)
+        drain(transport);
+    cancel_receives(transport);
+    free_unfinished(transport);
+    free_spares(transport);
+    MPI_Comm_free(&transport->comm);
+    free(transport->requests);
+    free(transport->owners);
+    free(transport->finished);
+    free(transport->statuses);
+    free(transport->packets);
+    free(transport->number);
+    free(transport->ranks);
+    free(transport->server);
+    free(transport);
+}
+
+void transport_set_piece_size(transport_t *transport, uint32_t bytes) {
+    transport->piece_size = bytes;
+}
+
+int transport_rank(const transport_t *transport) {
+    return transport->rank;
+}
+
+int transport_servers(const transport_t *transport) {
+    return transport->servers;
+}
+
+int transport_clients(const transport_t *transport) {
+    return transport->size - transport->servers;
+}
+
+bool transport_is_server(const transport_t *transport, int rank) {
+    return transport->server[rank];
+}
+
+int transport_server_rank(const transport_t *transport, int server) {
+    return transport->ranks[server];
+}
+
+int transport_client_rank(const transport_t *transport, int client) {
+    return transport->ranks[transport->servers + client];
+}
+
+int transport_number(const transport_t *transport) {
+    return transport->number[transport->rank];
+}
