@@ -20,19 +20,20 @@ typedef struct shard_content {
     int64_t generation;
     int server;
     int servers;
-    index_config_t *config;
+    index_config_t *config;      /* dim is known where there are rows */
     engine_template_t *template; /* NULL: not trained yet */
     engine_store_t *store;       /* NULL: not trained yet */
     int64_t rows;                /* of the whole shard, those not yet indexed included */
-    shard_batch_t *batches;      /* all rows in order; vectors are there exactly for rows >= engine_store_rows(store) */
+    shard_batch_t *batches;      /* all rows in order, at least one in each; vectors are there exactly for rows >= engine_store_rows(store) */
     int64_t batch_count;
 } shard_content_t;
 
-/* Writes a file and syncs it. A row range that is only partly indexed inside a batch is handled. On failure no file is left. */
+/* Writes a file and syncs it with its folder. A row range that is only partly indexed inside a batch is handled. On failure no file is left. */
 CHECKED dfaiss_status_t shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err);
 
 /* Reads a file whose checksum the caller has verified or not: every length, count and offset is checked all the same; ERR_CHECKPOINT names file and dataset.
- * A file of a newer format version is refused by name. Runs of consecutive ids come back as batches without an ids array. */
+ * A file of a newer format version is refused by name. Batches come back cut anew: runs of consecutive ids without an ids array, vectors that are not indexed
+ * yet in batches of about 16 MiB, and no batch is partly indexed. On failure *content is empty. */
 CHECKED dfaiss_status_t shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err);
 
 /* Frees what a content read from a file owns. */

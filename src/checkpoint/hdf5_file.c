@@ -1,0 +1,357 @@
+/* Files, attributes and texts, and how a failure of HDF5 becomes an error of ours. */
+#include "checkpoint/hdf5_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum { TEXT_BYTES_MOST = 1 << 26 };
+
+/* ---- errors ---- */
+
+/* What HDF5's error stack says: the innermost message, and the errno that one of the messages names. */
+typedef struct complaint {
+    char text[256];
+    int errno_value;
+} complaint_t;
+
+static herr_t note_message(unsigned depth, const H5E_error2_t *message, void *context) {
+    complaint_t *complaint = context;
+    const char *text = message->desc ? message->desc : "";
+    if (depth == 0)
+        snprintf(complaint->text, sizeof complaint->text, "%s", text);
+    for (const char *at = text; (at = strstr(at, "errno = "));)
+        complaint->errno_value = atoi(at += strlen("errno = "));
+    return 0;
+}
+
+dfaiss_status_t hdf5_failed(hdf5_file_t *file, const char *action, const char *object) {
+    complaint_t complaint = {.text = "no reason given"};
+    char whole[HDF5_NAME + 64];
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_message, &complaint);
+    H5Eclear2(H5E_DEFAULT);
+    snprintf(whole, sizeof whole, "%s%s%s%s", action, object ? " " : "", object ? object : "", object ? " of" : "");
+    if (complaint.errno_value > 0)
+        return error_system(file->err, whole, file->path, complaint.errno_value);
+    return error_set(file->err, file->writing ? DFAISS_ERR_IO : DFAISS_ERR_CHECKPOINT, file->path, "cannot %s %s: HDF5 says \"%s\"", whole, file->path,
+                     complaint.text);
+}
+
+dfaiss_status_t hdf5_unexpected(hdf5_file_t *file, const char *what, const char *format, ...) {
+    char text[384];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return error_set(file->err, DFAISS_ERR_CHECKPOINT, file->path, "%s: %s: %s", file->path, what, text);
+}
+
+/* ---- files ---- */
+
+static void be_quiet(hdf5_file_t *file) {
+    H5Eget_auto2(H5E_DEFAULT, &file->print, &file->print_context);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+static void be_loud_again(hdf5_file_t *file) {
+    H5Eset_auto2(H5E_DEFAULT, file->print, file->print_context);
+}
+
+/* How files are opened: no locks, and closing a file closes what is open inside. The 1.10 format has checksums on everything but the data itself. */
+static hid_t access_properties(void) {
+    hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+    if (list < 0)
+        return list;
+    herr_t made = H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
+    if (made >= 0)
+        made = H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110);
+#ifdef DFAISS_HDF5_HAS_FILE_LOCKING
+    if (made >= 0)
+        made = H5Pset_file_locking(list, 0, 1);
+#endif
+    if (made >= 0)
+        return list;
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+}
+
+static dfaiss_status_t open_file(hdf5_file_t *file) {
+    be_quiet(file);
+    hid_t access = access_properties();
+    if (access >= 0 && file->writing)
+        file->id = H5Fcreate(file->path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    else if (access >= 0)
+        file->id = H5Fopen(file->path, H5F_ACC_RDONLY, access);
+    dfaiss_status_t status = DFAISS_OK;
+    if (file->id < 0) {
+        status = hdf5_failed(file, file->writing ? "create" : "open", NULL);
+        be_loud_again(file);
+    }
+    if (access >= 0)
+        H5Pclose(access);
+    return status;
+}
+
+dfaiss_status_t hdf5_create(hdf5_file_t *file, const char *path, dfaiss_error_t *err) {
+    *file = (hdf5_file_t){.id = H5I_INVALID_HID, .path = path, .writing = true, .err = err};
+    return open_file(file);
+}
+
+dfaiss_status_t hdf5_open(hdf5_file_t *file, const char *path, dfaiss_error_t *err) {
+    *file = (hdf5_file_t){.id = H5I_INVALID_HID, .path = path, .err = err};
+    dfaiss_status_t status = file_size(path, &file->bytes, err);
+    if (status == DFAISS_ERR_DATA)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is not a regular file", path);
+    TRY(status);
+    return open_file(file);
+}
+
+/* The descriptor behind a file; -1 where it cannot be had. */
+static int descriptor_of(const hdf5_file_t *file) {
+    void *handle = NULL;
+    if (H5Fget_vfd_handle(file->id, H5P_DEFAULT, &handle) < 0 || !handle)
+        return -1;
+    return *(int *)handle;
+}
+
+static dfaiss_status_t sync_folder(const char *path, dfaiss_error_t *err) {
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = 0;
+    return file_sync_directory(slash ? folder : ".", err);
+}
+
+/* Closing writes once more (the mark that the file is open for writing goes), hence the second sync. */
+static dfaiss_status_t finish_writing(hdf5_file_t *file) {
+    if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0)
+        return hdf5_failed(file, "flush", NULL);
+    int descriptor = descriptor_of(file);
+    if (descriptor >= 0 && fsync(descriptor) != 0)
+        return error_system(file->err, "sync", file->path, errno);
+    if (H5Fclose(file->id) < 0)
+        return hdf5_failed(file, "close", NULL);
+    file->id = H5I_INVALID_HID;
+    TRY(file_sync(file->path, file->err));
+    return sync_folder(file->path, file->err);
+}
+
+/* HDF5 keeps a file that it cannot flush open for ever. Emptied first, it has room again on a full device. */
+static void discard(hdf5_file_t *file) {
+    if (file->id >= 0) {
+        int descriptor = descriptor_of(file);
+        if (descriptor >= 0 && ftruncate(descriptor, 0) != 0)
+            H5Eclear2(H5E_DEFAULT);
+        H5Fclose(file->id);
+        file->id = H5I_INVALID_HID;
+    }
+    unlink(file->path);
+}
+
+dfaiss_status_t hdf5_close(hdf5_file_t *file, dfaiss_status_t status) {
+    if (file->writing) {
+        if (status == DFAISS_OK)
+            status = finish_writing(file);
+        if (status != DFAISS_OK)
+            discard(file);
+    } else if (H5Fclose(file->id) < 0 && status == DFAISS_OK) {
+        status = hdf5_failed(file, "close", NULL);
+    }
+    file->id = H5I_INVALID_HID;
+    be_loud_again(file);
+    return status;
+}
+
+bool hdf5_exists(hdf5_file_t *file, const char *name) {
+    char part[HDF5_NAME];
+    H5L_info_t info;
+    snprintf(part, sizeof part, "%s", name);
+    for (char *slash = strchr(part + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash)
+            *slash = 0;
+        if (H5Lget_info(file->id, part, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD) {
+            H5Eclear2(H5E_DEFAULT);
+            return false;
+        }
+        if (!slash)
+            return true;
+        *slash = '/';
+    }
+}
+
+dfaiss_status_t hdf5_make_group(hdf5_file_t *file, const char *name) {
+    hid_t group = H5Gcreate2(file->id, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    return group >= 0 && H5Gclose(group) >= 0 ? DFAISS_OK : hdf5_failed(file, "make group", name);
+}
+
+/* ---- attributes ---- */
+
+/* "attribute rows of /" for error texts. */
+static void attribute_name(const char *object, const char *name, char *text, size_t capacity) {
+    snprintf(text, capacity, "attribute %s of %s", name, object);
+}
+
+/* A scalar text type of `size` bytes, padded with zeros. */
+static hid_t text_type(size_t size) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 && H5Tset_size(type, size ? size : 1) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 && H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+        return type;
+    if (type >= 0)
+        H5Tclose(type);
+    return H5I_INVALID_HID;
+}
+
+static dfaiss_status_t put_attribute(hdf5_file_t *file, const char *object, const char *name, hid_t file_type, hid_t memory_type, const void *value) {
+    hid_t space = H5Screate(H5S_SCALAR);
+    hid_t id = H5I_INVALID_HID;
+    if (space >= 0 && file_type >= 0)
+        id = H5Acreate_by_name(file->id, object, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    dfaiss_status_t status = DFAISS_OK;
+    if (id < 0 || H5Awrite(id, memory_type, value) < 0) {
+        char what[HDF5_NAME * 2];
+        attribute_name(object, name, what, sizeof what);
+        status = hdf5_failed(file, "write", what);
+    }
+    if (id >= 0)
+        H5Aclose(id);
+    if (space >= 0)
+        H5Sclose(space);
+    return status;
+}
+
+dfaiss_status_t hdf5_put_integer(hdf5_file_t *file, const char *object, const char *name, int64_t value) {
+    return put_attribute(file, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
+}
+
+dfaiss_status_t hdf5_put_text(hdf5_file_t *file, const char *object, const char *name, const char *text) {
+    hid_t type = text_type(strlen(text));
+    dfaiss_status_t status = put_attribute(file, object, name, type, type, text);
+    if (type >= 0)
+        H5Tclose(type);
+    return status;
+}
+
+/* Opens an attribute that must be one value of a class; its type goes to *type. */
+static dfaiss_status_t open_attribute(hdf5_file_t *file, const char *what, const char *object, const char *name, H5T_class_t class, hid_t *id, hid_t *type) {
+    *type = H5I_INVALID_HID;
+    *id = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
+    if (*id < 0)
+        return hdf5_failed(file, "open", what);
+    hid_t space = H5Aget_space(*id);
+    *type = H5Aget_type(*id);
+    bool single = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+    if (space >= 0)
+        H5Sclose(space);
+    if (*type < 0 || !single || H5Tget_class(*type) != class)
+        return hdf5_unexpected(file, what, "expected one %s, found something else", class == H5T_INTEGER ? "integer" : "text");
+    return DFAISS_OK;
+}
+
+static void close_attribute(hid_t id, hid_t type) {
+    if (type >= 0)
+        H5Tclose(type);
+    if (id >= 0)
+        H5Aclose(id);
+}
+
+dfaiss_status_t hdf5_get_integer(hdf5_file_t *file, const char *object, const char *name, int64_t least, int64_t most, int64_t *value) {
+    char what[HDF5_NAME * 2];
+    hid_t id, type;
+    int64_t found = 0;
+    attribute_name(object, name, what, sizeof what);
+    dfaiss_status_t status = open_attribute(file, what, object, name, H5T_INTEGER, &id, &type);
+    if (status == DFAISS_OK && H5Aread(id, H5T_NATIVE_INT64, &found) < 0)
+        status = hdf5_failed(file, "read", what);
+    if (status == DFAISS_OK && (found < least || found > most))
+        status = hdf5_unexpected(file, what, "expected an integer from %" PRId64 " to %" PRId64 ", found %" PRId64, least, most, found);
+    close_attribute(id, type);
+    if (status == DFAISS_OK)
+        *value = found;
+    return status;
+}
+
+dfaiss_status_t hdf5_get_text(hdf5_file_t *file, const char *object, const char *name, char *text, size_t capacity) {
+    char what[HDF5_NAME * 2];
+    hid_t id, type;
+    attribute_name(object, name, what, sizeof what);
+    dfaiss_status_t status = open_attribute(file, what, object, name, H5T_STRING, &id, &type);
+    size_t size = status == DFAISS_OK ? H5Tget_size(type) : 0;
+    if (status == DFAISS_OK && (H5Tis_variable_str(type) != 0 || size >= capacity))
+        status = hdf5_unexpected(file, what, "expected a text of less than %zu bytes, found one of %zu", capacity, size);
+    if (status == DFAISS_OK && H5Aread(id, type, text) < 0)
+        status = hdf5_failed(file, "read", what);
+    close_attribute(id, type);
+    if (status == DFAISS_OK)
+        text[size] = 0;
+    return status;
+}
+
+/* ---- texts ---- */
+
+dfaiss_status_t hdf5_write_text(hdf5_file_t *file, const char *name, const char *text) {
+    hid_t type = text_type(strlen(text));
+    hid_t space = H5Screate(H5S_SCALAR);
+    hid_t id = H5I_INVALID_HID;
+    if (type >= 0 && space >= 0)
+        id = H5Dcreate2(file->id, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    dfaiss_status_t status = DFAISS_OK;
+    if (id < 0 || H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
+        status = hdf5_failed(file, "write", name);
+    if (id >= 0)
+        H5Dclose(id);
+    if (space >= 0)
+        H5Sclose(space);
+    if (type >= 0)
+        H5Tclose(type);
+    return status;
+}
+
+/* Is an open dataset one text of a fixed size that a file of this size can hold? */
+static bool single_text(const hdf5_file_t *file, hid_t id, hid_t type) {
+    hid_t space = H5Dget_space(id);
+    bool single = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+    if (space >= 0)
+        H5Sclose(space);
+    if (!single || type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0)
+        return false;
+    size_t size = H5Tget_size(type);
+    return size <= TEXT_BYTES_MOST && size <= file->bytes;
+}
+
+static dfaiss_status_t read_opened_text(hdf5_file_t *file, const char *name, hid_t id, hid_t type, char **text, size_t *size) {
+    if (!single_text(file, id, type))
+        return hdf5_unexpected(file, name, "expected one text of fixed size, found something else");
+    size_t bytes = H5Tget_size(type);
+    char *made = malloc(bytes + 1);
+    if (!made)
+        return error_memory(file->err, bytes + 1, name);
+    if (H5Dread(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, made) < 0) {
+        free(made);
+        return hdf5_failed(file, "read", name);
+    }
+    made[bytes] = 0;
+    *text = made;
+    *size = strlen(made);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t hdf5_read_text(hdf5_file_t *file, const char *name, char **text, size_t *size) {
+    if (!hdf5_exists(file, name))
+        return hdf5_unexpected(file, name, "the dataset is missing");
+    hid_t id = H5Dopen2(file->id, name, H5P_DEFAULT);
+    hid_t type = id >= 0 ? H5Dget_type(id) : H5I_INVALID_HID;
+    dfaiss_status_t status = id >= 0 ? read_opened_text(file, name, id, type, text, size) : hdf5_failed(file, "open", name);
+    if (type >= 0)
+        H5Tclose(type);
+    if (id >= 0)
+        H5Dclose(id);
+    return status;
+}
