@@ -1,0 +1,28 @@
+/* ADD and SAMPLE: vectors for a server, in the type of the file that they come from; the bulk is element[n][dim].
+ *
+ * SAMPLE's vectors are only trained on: they have no ids and no metadata.
+ */
+#ifndef MESSAGE_ADD_H
+#define MESSAGE_ADD_H
+
+#include "base/element.h"
+#include "message/message.h"
+
+typedef struct message_add {
+    char index[MESSAGE_NAME];
+    element_t element;
+    int64_t n;
+    int64_t dim;
+    int64_t first_id;        /* where ids is NULL: row i has id first_id + i */
+    const uint8_t *ids;      /* int64_t[n], little-endian, unaligned, or NULL; borrowed */
+    const uint8_t *ends;     /* uint64_t[n], likewise: where each row's metadata ends; NULL: no metadata */
+    const uint8_t *metadata; /* borrowed */
+    size_t metadata_size;
+} message_add_t;
+
+void message_add_encode(const message_add_t *message, bytes_writer_t *out);
+/* Checks the numbers against each other and against bulk_size; ends are ascending and the last one is metadata_size. */
+CHECKED dfaiss_status_t message_add_decode(message_kind_t kind, const void *body, size_t size, size_t bulk_size, message_add_t *message,
+                                           dfaiss_error_t *err);
+
+#endif

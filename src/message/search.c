@@ -1,0 +1,31 @@
+#include "message/search.h"
+
+#include <stdbool.h>
+
+#include "base/memory.h"
+
+void message_search_encode(const message_search_t *message, bytes_writer_t *out) {
+    bytes_put_string(out, message->index);
+    bytes_put_i64(out, message->nq);
+    bytes_put_i64(out, message->dim);
+    bytes_put_i64(out, message->k);
+    bytes_put_i64(out, message->nprobe);
+}
+
+static bool in_range(const message_search_t *message, size_t bulk_size) {
+    size_t components, bytes;
+    return message->nq >= 1 && message->dim >= 1 && message->k >= 1 && message->k <= MESSAGE_SEARCH_MAX_K && message->nprobe >= 0 &&
+           size_multiply((size_t)message->nq, (size_t)message->dim, &components) && size_multiply(components, sizeof(float), &bytes) &&
+           bytes == bulk_size;
+}
+
+dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk_size, message_search_t *message, dfaiss_error_t *err) {
+    bytes_reader_t in = bytes_reader(body, size);
+    *message = (message_search_t){0};
+    bytes_get_string(&in, message->index, sizeof message->index);
+    message->nq = bytes_get_i64(&in);
+    message->dim = bytes_get_i64(&in);
+    message->k = bytes_get_i64(&in);
+    message->nprobe = bytes_get_i64(&in);
+    return bytes_reader_done(&in) && in_range(message, bulk_size) ? DFAISS_OK : message_malformed(MESSAGE_SEARCH, err);
+}
