@@ -1,18 +1,26 @@
 #include "base/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+/* Below this a mapping of its own costs more than it gives back. */
+enum { MAPPED_FROM = 256 << 10 };
 
 void *memory_map(size_t bytes) {
     if (bytes == 0)
         return NULL;
+    if (bytes < MAPPED_FROM)
+        return calloc(1, bytes);
     void *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return block == MAP_FAILED ? NULL : block;
 }
 
 void memory_unmap(void *block, size_t bytes) {
-    if (block)
+    if (bytes < MAPPED_FROM)
+        free(block);
+    else if (block)
         munmap(block, bytes);
 }
 

@@ -12,7 +12,7 @@ static inline bool size_multiply(size_t a, size_t b, size_t *product) {
     return !__builtin_mul_overflow(a, b, product);
 }
 
-/* A large block: zeroed, page-aligned, one mapping of its own. NULL when bytes is 0 or there is no memory. */
+/* A block, zeroed; a large one is a mapping of its own, page-aligned. NULL when bytes is 0 or there is no memory. */
 void *memory_map(size_t bytes);
 
 /* Frees a block of memory_map; `bytes` as given there. NULL is fine. */

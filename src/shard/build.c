@@ -1,0 +1,167 @@
+/* Indexing: which waiting rows the builder takes in next, the work itself, and linking what it made. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "shard/shard_internal.h"
+
+enum {
+    BLOCK_BYTES = 16 << 20,        /* of widened vectors, taken in at a time */
+    OPAQUE_BLOCK_BYTES = 256 << 20, /* where every block is a faiss index of its own, or a copy of one */
+    BLOCK_ROWS_MIN = 256,
+    BLOCK_ROWS_MAX = 16384,
+};
+
+static bool is_opaque(const shard_t *shard) {
+    return engine_template_class(shard->template) == ENGINE_OPAQUE;
+}
+
+static bool flushing(const shard_t *shard) {
+    return shard_indexed(shard) < shard->flush_target;
+}
+
+/* How many rows a block should have at the most. */
+static int64_t block_rows(const shard_t *shard) {
+    int64_t row_bytes = shard->config->dim * (int64_t)sizeof(float);
+    int64_t rows = (is_opaque(shard) ? OPAQUE_BLOCK_BYTES : BLOCK_BYTES) / row_bytes;
+    if (is_opaque(shard))
+        return rows < BLOCK_ROWS_MIN ? BLOCK_ROWS_MIN : rows;
+    return rows < BLOCK_ROWS_MIN ? BLOCK_ROWS_MIN : rows > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX : rows;
+}
+
+/* Rows that the next block should take in; 0: none for now. Where a block costs a copy of the index, a full buffer is waited for. */
+static int64_t rows_to_build(const shard_t *shard) {
+    int64_t waiting = shard->rows.rows - shard->built;
+    int64_t most = block_rows(shard);
+    if (is_opaque(shard) && !flushing(shard)) {
+        int64_t wanted = shard->config->buffer_bsz < most ? shard->config->buffer_bsz : most;
+        if (waiting < wanted)
+            return 0;
+    }
+    return waiting < most ? waiting : most;
+}
+
+static dfaiss_status_t add_piece(build_job_t *job, element_t element, const void *vectors, int64_t n, dfaiss_error_t *err) {
+    if (job->piece_count == job->piece_capacity) {
+        int64_t capacity = job->piece_capacity * 2 + 16;
+        build_piece_t *pieces = realloc(job->pieces, (size_t)capacity * sizeof *pieces);
+        if (!pieces)
+            return error_memory(err, (size_t)capacity * sizeof *pieces, "indexing");
+        job->pieces = pieces;
+        job->piece_capacity = capacity;
+    }
+    job->pieces[job->piece_count++] = (build_piece_t){.element = element, .vectors = vectors, .n = n};
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t collect_pieces(shard_t *shard, int64_t first, int64_t n, dfaiss_error_t *err) {
+    build_job_t *job = &shard->job;
+    job->piece_count = 0;
+    int64_t row = first;
+    for (int64_t i = n > 0 ? shard_rows_find(&shard->rows, first) : 0; row < first + n; i++) {
+        const shard_batch_t *batch = &shard->rows.batches[i];
+        int64_t skipped = row - batch->first_row;
+        int64_t taken = batch->n - skipped;
+        if (taken > first + n - row)
+            taken = first + n - row;
+        size_t row_bytes = (size_t)shard->config->dim * element_size(batch->element);
+        TRY(add_piece(job, batch->element, (const char *)batch->vectors + (size_t)skipped * row_bytes, taken, err));
+        row += taken;
+    }
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t reserve_vectors(build_job_t *job, size_t bytes, dfaiss_error_t *err) {
+    if (bytes <= job->vector_bytes)
+        return DFAISS_OK;
+    memory_unmap(job->vectors, job->vector_bytes);
+    job->vectors = memory_map(bytes);
+    job->vector_bytes = job->vectors ? bytes : 0;
+    return job->vectors ? DFAISS_OK : error_memory(err, bytes, "indexing");
+}
+
+dfaiss_status_t shard_build_prepare(shard_t *shard, bool *work, dfaiss_error_t *err) {
+    *work = false;
+    if (!shard->store || shard->pending_block)
+        return DFAISS_OK;
+    int64_t n = rows_to_build(shard);
+    bool seal = flushing(shard) && shard->built + n >= shard->flush_target;
+    if (n == 0 && !seal)
+        return DFAISS_OK;
+    TRY(collect_pieces(shard, shard->built, n, err));
+    TRY(reserve_vectors(&shard->job, (size_t)n * (size_t)shard->config->dim * sizeof(float), err));
+    shard->job.first = shard->built;
+    shard->job.n = n;
+    shard->job.seal = seal;
+    *work = true;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_build_work(void *context, dfaiss_error_t *err) {
+    shard_t *shard = context;
+    build_job_t *job = &shard->job;
+    int64_t begin = clock_nanoseconds();
+    float *next = job->vectors;
+    for (int64_t i = 0; i < job->piece_count; i++) {
+        const build_piece_t *piece = &job->pieces[i];
+        engine_prepare(shard->template, piece->element, piece->vectors, piece->n, next);
+        next += piece->n * shard->config->dim;
+    }
+    TRY(engine_block_build(shard->store, job->first, job->n, job->vectors, job->seal, &job->block, err));
+    shard->build_nanoseconds += clock_nanoseconds() - begin;
+    return DFAISS_OK;
+}
+
+void shard_build_done(shard_t *shard, dfaiss_status_t status) {
+    if (status != DFAISS_OK)
+        return;
+    shard->built = shard->job.first + shard->job.n;
+    shard->pending_block = shard->job.block;
+    shard->job.block = NULL;
+}
+
+int64_t shard_build_nanoseconds(const shard_t *shard) {
+    return shard->build_nanoseconds;
+}
+
+void shard_flush(shard_t *shard) {
+    shard->flush_target = shard->rows.rows;
+}
+
+bool shard_flushed(const shard_t *shard) {
+    return shard_indexed(shard) >= shard->flush_target;
+}
+
+bool shard_changing(const shard_t *shard) {
+    return shard->pending_block || shard->pending_template;
+}
+
+static bool install_pending(shard_t *shard) {
+    if (!shard->pending_template || shard->searches > 0)
+        return false;
+    shard_search_drop_idle(shard);
+    engine_template_destroy(shard->template);
+    shard->template = shard->pending_template;
+    shard->store = shard->pending_store;
+    shard->pending_template = NULL;
+    shard->pending_store = NULL;
+    return true;
+}
+
+static bool link_pending(shard_t *shard, int64_t deadline) {
+    if (!shard->pending_block || shard->readers > 0)
+        return false;
+    if (engine_block_link(shard->store, shard->pending_block, deadline)) {
+        engine_block_destroy(shard->pending_block);
+        shard->pending_block = NULL;
+        shard_rows_free_vectors(&shard->rows, shard_indexed(shard));
+    }
+    return true;
+}
+
+bool shard_advance(shard_t *shard, int64_t deadline) {
+    bool installed = install_pending(shard);
+    bool linked = link_pending(shard, deadline);
+    return installed || linked;
+}

@@ -1,0 +1,75 @@
+#include "shard/rows.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+void shard_rows_clear(shard_rows_t *rows) {
+    for (int64_t i = 0; i < rows->count; i++)
+        shard_batch_clear(&rows->batches[i]);
+    free(rows->batches);
+    *rows = (shard_rows_t){0};
+}
+
+/* Bytes of a batch's metadata and explicit ids. */
+static size_t described_bytes(const shard_batch_t *batch) {
+    size_t n = (size_t)batch->n;
+    size_t bytes = sizeof *batch;
+    if (batch->ids)
+        bytes += n * sizeof *batch->ids;
+    if (batch->metadata_ends)
+        bytes += n * sizeof *batch->metadata_ends + (size_t)batch->metadata_ends[n - 1];
+    return bytes;
+}
+
+static int64_t greatest_id(const shard_batch_t *batch) {
+    int64_t greatest = batch->first_id + batch->n - 1;
+    for (int64_t i = 0; batch->ids && i < batch->n; i++)
+        greatest = i == 0 || batch->ids[i] > greatest ? batch->ids[i] : greatest;
+    return greatest;
+}
+
+dfaiss_status_t shard_rows_append(shard_rows_t *rows, shard_batch_t *batch, dfaiss_error_t *err) {
+    if (rows->count == rows->capacity) {
+        int64_t capacity = rows->capacity ? rows->capacity + rows->capacity / 2 : 64;
+        shard_batch_t *batches = realloc(rows->batches, (size_t)capacity * sizeof *batches);
+        if (!batches)
+            return error_memory(err, (size_t)capacity * sizeof *batches, "the batches of a shard");
+        rows->batches = batches;
+        rows->capacity = capacity;
+    }
+    batch->first_row = rows->rows;
+    rows->batches[rows->count++] = *batch;
+    rows->rows += batch->n;
+    int64_t greatest = greatest_id(batch);
+    if (greatest >= rows->next_id)
+        rows->next_id = greatest < INT64_MAX ? greatest + 1 : greatest;
+    rows->metadata_bytes += described_bytes(batch);
+    rows->buffered_bytes += batch->vectors ? batch->vector_bytes : 0;
+    return DFAISS_OK;
+}
+
+int64_t shard_rows_find(const shard_rows_t *rows, int64_t row) {
+    int64_t low = 0, high = rows->count - 1;
+    while (low < high) {
+        int64_t middle = low + (high - low + 1) / 2;
+        if (rows->batches[middle].first_row <= row)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+void shard_rows_free_vectors(shard_rows_t *rows, int64_t row) {
+    for (; rows->freed < rows->count; rows->freed++) {
+        shard_batch_t *batch = &rows->batches[rows->freed];
+        if (batch->first_row + batch->n > row)
+            return;
+        if (batch->vectors) {
+            memory_unmap(batch->vectors, batch->vector_bytes);
+            rows->buffered_bytes -= batch->vector_bytes;
+            batch->vectors = NULL;
+        }
+    }
+}

@@ -1,0 +1,29 @@
+/* The batches of a shard, one after the other, and the way from a row to its batch. Of this room alone. */
+#ifndef SHARD_ROWS_H
+#define SHARD_ROWS_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "shard/batch.h"
+
+typedef struct shard_rows {
+    shard_batch_t *batches; /* owned, with what they own */
+    int64_t count;
+    int64_t capacity;
+    int64_t rows;
+    int64_t freed; /* batches before this one have no vectors any more */
+    int64_t next_id; /* greater than every id */
+    size_t metadata_bytes;
+    size_t buffered_bytes;
+} shard_rows_t;
+
+void shard_rows_clear(shard_rows_t *rows);
+/* Takes over a batch at the end and sets its first_row; on failure it stays the caller's. */
+CHECKED dfaiss_status_t shard_rows_append(shard_rows_t *rows, shard_batch_t *batch, dfaiss_error_t *err);
+/* Number of the batch that holds a row; the row must exist. */
+int64_t shard_rows_find(const shard_rows_t *rows, int64_t row);
+/* Frees the vectors of batches that lie before `row` as a whole. */
+void shard_rows_free_vectors(shard_rows_t *rows, int64_t row);
+
+#endif

@@ -1,0 +1,160 @@
+#include "shard/search.h"
+
+#include <stdlib.h>
+
+#include "base/element.h"
+#include "shard/shard_internal.h"
+
+/* A search first scans the rows that wait, exactly, and then reads the store. Between the two the builder's finished work may be linked in:
+ * rows that moved meanwhile are found in the store, those that were scanned before they moved are found twice and count once. */
+struct shard_search {
+    shard_t *shard;
+    engine_search_t *engine;
+    const float *queries;
+    int64_t nq, k, effort;
+    bool begun;
+    bool reading; /* the store */
+    int64_t row;  /* the next waiting row to be scanned */
+    int64_t end;
+};
+
+void shard_search_drop_idle(shard_t *shard) {
+    for (int i = 0; i < shard->idle_count; i++)
+        engine_search_destroy(shard->idle_searches[i]);
+    shard->idle_count = 0;
+}
+
+/* Keeps one for the next search; where there is no memory to remember it, it is freed. */
+static void keep_idle(shard_t *shard, engine_search_t *engine) {
+    if (shard->idle_count == shard->idle_capacity) {
+        int capacity = shard->idle_capacity + 8;
+        engine_search_t **grown = realloc(shard->idle_searches, (size_t)capacity * sizeof *grown);
+        if (!grown) {
+            engine_search_destroy(engine);
+            return;
+        }
+        shard->idle_searches = grown;
+        shard->idle_capacity = capacity;
+    }
+    shard->idle_searches[shard->idle_count++] = engine;
+}
+
+static dfaiss_status_t check_queries(const shard_t *shard, int64_t nq, int64_t dim, const float *queries, dfaiss_error_t *err) {
+    if (dim != shard->config->dim)
+        return error_set(err, DFAISS_ERR_ARG, shard->name, "queries have dimension %lld; index '%s' has %lld", (long long)dim, shard->name,
+                         (long long)shard->config->dim);
+    size_t components = (size_t)nq * (size_t)dim;
+    size_t bad = element_first_not_finite(ELEMENT_f32, queries, components);
+    if (bad < components)
+        return error_set(err, DFAISS_ERR_DATA, shard->name, "component %zu of query %zu is NaN or infinite", bad % (size_t)dim, bad / (size_t)dim);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_search_create(shard_t *shard, int64_t nq, int64_t dim, const float *queries, int64_t k, int64_t nprobe, shard_search_t **out,
+                                    dfaiss_error_t *err) {
+    TRY(check_queries(shard, nq, dim, queries, err));
+    shard_search_t *search = calloc(1, sizeof *search);
+    if (!search)
+        return error_memory(err, sizeof *search, "a search");
+    search->shard = shard;
+    search->queries = queries;
+    search->nq = nq;
+    search->k = k;
+    search->effort = nprobe ? nprobe : shard->config->nprobe;
+    *out = search;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
+    shard_t *shard = search->shard;
+    if (!search->engine && shard->idle_count > 0)
+        search->engine = shard->idle_searches[--shard->idle_count];
+    if (!search->engine)
+        TRY(engine_search_create(shard->template, shard->team, &search->engine, err));
+    TRY(engine_search_begin(search->engine, search->nq, search->queries, search->k, search->effort, err));
+    search->begun = true;
+    search->end = shard->rows.rows;
+    shard->searches++;
+    return DFAISS_OK;
+}
+
+/* Scans waiting rows until the deadline or the last of them. */
+static dfaiss_status_t scan_waiting(shard_search_t *search, int64_t deadline, bool *done, dfaiss_error_t *err) {
+    shard_t *shard = search->shard;
+    int64_t indexed = shard_indexed(shard);
+    if (search->row < indexed)
+        search->row = indexed;
+    *done = true;
+    while (*done && search->row < search->end) {
+        const shard_batch_t *batch = &shard->rows.batches[shard_rows_find(&shard->rows, search->row)];
+        int64_t cursor = search->row - batch->first_row;
+        int64_t stop = batch->first_row + batch->n <= search->end ? batch->n : search->end - batch->first_row;
+        TRY(engine_search_vectors(search->engine, batch->element, batch->vectors, batch->first_row, stop, &cursor, deadline, err));
+        search->row = batch->first_row + cursor;
+        *done = cursor == stop;
+    }
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_search_step(shard_search_t *search, int64_t deadline, bool *done, dfaiss_error_t *err) {
+    shard_t *shard = search->shard;
+    *done = false;
+    if (!search->begun) {
+        if (shard->pending_template)
+            return DFAISS_OK;
+        TRY(begin(search, err));
+    }
+    if (!search->reading) {
+        bool scanned;
+        TRY(scan_waiting(search, deadline, &scanned, err));
+        /* A block that waits to be linked goes first, or a steady stream of searches would keep it out for ever. */
+        if (!scanned || shard->pending_block)
+            return DFAISS_OK;
+        if (!shard->store) {
+            *done = true;
+            return DFAISS_OK;
+        }
+        search->reading = true;
+        shard->readers++;
+    }
+    return engine_search_store(search->engine, shard->store, deadline, done, err);
+}
+
+/* Equal scores stand by row so far; the order that is promised is by id. */
+static void order_ties(int64_t k, float *scores, int64_t *ids, int64_t *rows) {
+    for (int64_t i = 1; i < k && ids[i] >= 0; i++) {
+        for (int64_t j = i; j > 0 && scores[j] == scores[j - 1] && ids[j] < ids[j - 1]; j--) {
+            int64_t id = ids[j], row = rows[j];
+            ids[j] = ids[j - 1];
+            rows[j] = rows[j - 1];
+            ids[j - 1] = id;
+            rows[j - 1] = row;
+        }
+    }
+}
+
+void shard_search_result(shard_search_t *search, topk_t *hits) {
+    shard_t *shard = search->shard;
+    int64_t k = search->k;
+    engine_search_end(search->engine, hits->scores, hits->rows);
+    for (int64_t i = 0; i < search->nq * k; i++) {
+        const uint8_t *metadata;
+        size_t metadata_size;
+        hits->ids[i] = -1;
+        hits->servers[i] = shard->server;
+        (void)shard_row(shard, hits->rows[i], &hits->ids[i], &metadata, &metadata_size);
+    }
+    for (int64_t query = 0; query < search->nq; query++)
+        order_ties(k, hits->scores + query * k, hits->ids + query * k, hits->rows + query * k);
+}
+
+void shard_search_destroy(shard_search_t *search) {
+    if (!search)
+        return;
+    shard_t *shard = search->shard;
+    shard->readers -= search->reading;
+    shard->searches -= search->begun;
+    if (search->engine)
+        keep_idle(shard, search->engine);
+    free(search);
+}

@@ -1,0 +1,197 @@
+#include "shard/shard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "shard/shard_internal.h"
+
+void shard_destroy(shard_t *shard) {
+    if (!shard)
+        return;
+    shard_search_drop_idle(shard);
+    free(shard->idle_searches);
+    for (int64_t i = 0; i < shard->sample_count; i++)
+        memory_unmap(shard->sample[i].vectors, shard->sample[i].bytes);
+    free(shard->sample);
+    engine_block_destroy(shard->job.block);
+    free(shard->job.pieces);
+    memory_unmap(shard->job.vectors, shard->job.vector_bytes);
+    engine_block_destroy(shard->pending_block);
+    engine_store_destroy(shard->store);
+    engine_store_destroy(shard->pending_store);
+    engine_template_destroy(shard->template);
+    engine_template_destroy(shard->pending_template);
+    engine_template_destroy(shard->trained);
+    shard_rows_clear(&shard->rows);
+    index_config_destroy(shard->config);
+    free(shard->name);
+    free(shard);
+}
+
+/* A shard without configuration, template and rows. */
+static dfaiss_status_t make_shard(const char *name, int server, team_t *team, shard_t **out, dfaiss_error_t *err) {
+    shard_t *shard = calloc(1, sizeof *shard);
+    if (!shard)
+        return error_memory(err, sizeof *shard, "a shard");
+    shard->server = server;
+    shard->team = team;
+    shard->name = strdup(name);
+    if (!shard->name) {
+        shard_destroy(shard);
+        return error_memory(err, strlen(name) + 1, "a shard");
+    }
+    *out = shard;
+    return DFAISS_OK;
+}
+
+/* Kinds that need no training are ready at once. */
+static dfaiss_status_t make_template(shard_t *shard, const index_config_t *config, dfaiss_error_t *err) {
+    TRY(engine_template_create(config, shard->expected_rows, &shard->template, err));
+    if (!engine_template_trained(shard->template))
+        return DFAISS_OK;
+    return engine_store_create(shard->template, config->segment_rows, &shard->store, err);
+}
+
+dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team, shard_t **out,
+                             dfaiss_error_t *err) {
+    shard_t *shard;
+    TRY(make_shard(name, server, team, &shard, err));
+    shard->expected_rows = expected_rows;
+    dfaiss_status_t status = make_template(shard, config, err);
+    if (status != DFAISS_OK) {
+        shard_destroy(shard);
+        return status;
+    }
+    shard->config = config;
+    *out = shard;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_restore(const char *name, index_config_t *config, int server, team_t *team, engine_template_t *template,
+                              engine_store_t *store, shard_batch_t *batches, int64_t batch_count, shard_t **out, dfaiss_error_t *err) {
+    shard_t *shard;
+    TRY(make_shard(name, server, team, &shard, err));
+    dfaiss_status_t status = template ? DFAISS_OK : make_template(shard, config, err);
+    for (int64_t i = 0; status == DFAISS_OK && i < batch_count; i++)
+        status = shard_rows_append(&shard->rows, &batches[i], err);
+    if (status != DFAISS_OK) {
+        /* What the batches own stays the caller's. */
+        shard->rows.count = 0;
+        shard_destroy(shard);
+        return status;
+    }
+    free(batches);
+    shard->config = config;
+    if (template) {
+        shard->template = template;
+        shard->store = store;
+        shard->built = engine_store_rows(store);
+    }
+    *out = shard;
+    return DFAISS_OK;
+}
+
+const char *shard_name(const shard_t *shard) {
+    return shard->name;
+}
+
+const index_config_t *shard_config(const shard_t *shard) {
+    return shard->config;
+}
+
+bool shard_trained(const shard_t *shard) {
+    return shard->store || shard->pending_store;
+}
+
+int64_t shard_rows(const shard_t *shard) {
+    return shard->rows.rows;
+}
+
+int64_t shard_indexed(const shard_t *shard) {
+    return shard->store ? engine_store_rows(shard->store) : 0;
+}
+
+int64_t shard_next_id(const shard_t *shard) {
+    return shard->rows.next_id;
+}
+
+int64_t shard_backlog(const shard_t *shard) {
+    return shard_trained(shard) ? shard->rows.rows - shard->built : 0;
+}
+
+shard_bytes_t shard_bytes(const shard_t *shard) {
+    return (shard_bytes_t){
+        .index = shard->store ? engine_store_bytes(shard->store) : 0,
+        .metadata = shard->rows.metadata_bytes,
+        .buffered = shard->rows.buffered_bytes,
+    };
+}
+
+static dfaiss_status_t check_finite(const shard_t *shard, element_t element, int64_t n, const void *vectors, dfaiss_error_t *err) {
+    size_t dim = (size_t)shard->config->dim;
+    size_t bad = element_first_not_finite(element, vectors, (size_t)n * dim);
+    if (bad == (size_t)n * dim)
+        return DFAISS_OK;
+    return error_set(err, DFAISS_ERR_DATA, shard->name, "component %zu of vector %zu of a batch for index '%s' is NaN or infinite", bad % dim, bad / dim,
+                     shard->name);
+}
+
+dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err) {
+    if (batch->n < 1 || batch->vector_bytes != (size_t)batch->n * (size_t)shard->config->dim * element_size(batch->element))
+        return error_set(err, DFAISS_ERR_ARG, shard->name, "vectors of another dimension than the %lld of index '%s'", (long long)shard->config->dim,
+                         shard->name);
+    for (int64_t i = 0; i < batch->n; i += batch->ids ? 1 : batch->n) {
+        int64_t id = batch->ids ? batch->ids[i] : batch->first_id;
+        if (id < 0)
+            return error_set(err, DFAISS_ERR_ARG, shard->name, "id %lld of vector %lld of a batch is negative", (long long)id, (long long)i);
+    }
+    TRY(check_finite(shard, batch->element, batch->n, batch->vectors, err));
+    return shard_rows_append(&shard->rows, batch, err);
+}
+
+bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **metadata, size_t *metadata_size) {
+    if (row < 0 || row >= shard->rows.rows)
+        return false;
+    const shard_batch_t *batch = &shard->rows.batches[shard_rows_find(&shard->rows, row)];
+    int64_t i = row - batch->first_row;
+    *id = shard_batch_id(batch, row);
+    uint64_t begin = batch->metadata_ends && i > 0 ? batch->metadata_ends[i - 1] : 0;
+    uint64_t end = batch->metadata_ends ? batch->metadata_ends[i] : 0;
+    *metadata = batch->metadata ? batch->metadata + begin : NULL;
+    *metadata_size = (size_t)(end - begin);
+    return true;
+}
+
+dfaiss_status_t shard_sample(shard_t *shard, element_t element, int64_t n, void *vectors, size_t bytes, dfaiss_error_t *err) {
+    if (bytes != (size_t)n * (size_t)shard->config->dim * element_size(element))
+        return error_set(err, DFAISS_ERR_ARG, shard->name, "vectors of another dimension than the %lld of index '%s'", (long long)shard->config->dim,
+                         shard->name);
+    TRY(check_finite(shard, element, n, vectors, err));
+    size_t wanted = (size_t)(shard->sample_count + 1) * sizeof *shard->sample;
+    sample_piece_t *sample = realloc(shard->sample, wanted);
+    if (!sample)
+        return error_memory(err, wanted, "the training sample");
+    shard->sample = sample;
+    sample[shard->sample_count++] = (sample_piece_t){.element = element, .n = n, .vectors = vectors, .bytes = bytes};
+    shard->sample_rows += n;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfaiss_error_t *err) {
+    size_t bytes = (size_t)shard->rows.count * sizeof *shard->rows.batches;
+    shard_batch_t *batches = malloc(bytes ? bytes : 1);
+    if (!batches)
+        return error_memory(err, bytes, "a snapshot of a shard");
+    if (bytes)
+        memcpy(batches, shard->rows.batches, bytes);
+    *out = (shard_snapshot_t){
+        .config = shard->config,
+        .template = shard->store ? shard->template : NULL,
+        .store = shard->store,
+        .rows = shard->rows.rows,
+        .batches = batches,
+        .batch_count = shard->rows.count,
+    };
+    return DFAISS_OK;
+}

@@ -1,0 +1,104 @@
+/* One index on one server: its rows in the order in which they arrived, those that are indexed and those that wait, and the search over both.
+ *
+ * All calls come from the server's main thread, except the work functions, which its builder runs. What searches read changes
+ * only in shard_advance, and only while no search reads it, so that a search sees every row once: first the waiting rows, exactly, then the store.
+ */
+#ifndef SHARD_SHARD_H
+#define SHARD_SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/team.h"
+#include "config/index_config.h"
+#include "engine/engine.h"
+#include "shard/batch.h"
+#include "shard/builder.h"
+
+typedef struct shard shard_t;
+
+/* An empty shard. config is taken over on success; its dim must be known. expected_rows: of the whole index, or of this server with
+ * local training; 0 where nobody knows. team is borrowed. */
+CHECKED dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team, shard_t **out,
+                                     dfaiss_error_t *err);
+/* A shard from a checkpoint; everything is taken over on success. template and store are both there, or both NULL (not trained yet). */
+CHECKED dfaiss_status_t shard_restore(const char *name, index_config_t *config, int server, team_t *team, engine_template_t *template,
+                                      engine_store_t *store, shard_batch_t *batches, int64_t batch_count, shard_t **out, dfaiss_error_t *err);
+/* No search and no work of it may be under way. NULL is fine. */
+void shard_destroy(shard_t *shard);
+
+const char *shard_name(const shard_t *shard);
+const index_config_t *shard_config(const shard_t *shard);
+bool shard_trained(const shard_t *shard);
+int64_t shard_rows(const shard_t *shard);
+int64_t shard_indexed(const shard_t *shard);
+/* Greater than every id here. */
+int64_t shard_next_id(const shard_t *shard);
+/* Rows that the builder has not taken in yet: what ingest is held back by. 0 before training, when nothing can be built. */
+int64_t shard_backlog(const shard_t *shard);
+
+/* Bytes of the indexed rows (codes, rows of lists, links), of metadata and explicit ids, and of vectors that wait. */
+typedef struct shard_bytes {
+    size_t index, metadata, buffered;
+} shard_bytes_t;
+shard_bytes_t shard_bytes(const shard_t *shard);
+
+/* ---- ingest ---- */
+
+/* Takes in a batch (first_row is set here); every search begun afterwards sees it. ERR_DATA where a component is not finite, ERR_ARG where an id is negative;
+ * the batch then stays the caller's. */
+CHECKED dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err);
+
+/* A row's id and metadata (borrowed until the next change). False where there is no such row. */
+bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **metadata, size_t *metadata_size);
+
+/* ---- training ---- */
+
+/* Takes over vectors to train on (memory_map block of `bytes`). */
+CHECKED dfaiss_status_t shard_sample(shard_t *shard, element_t element, int64_t n, void *vectors, size_t bytes, dfaiss_error_t *err);
+
+/* Checks, before the builder starts, that the sample is large enough and that memory for training is there. */
+CHECKED dfaiss_status_t shard_train_check(const shard_t *shard, dfaiss_error_t *err);
+/* builder_work_t on a shard_t: trains a template on the sample. */
+dfaiss_status_t shard_train_work(void *shard, dfaiss_error_t *err);
+/* Afterwards: the trained template, for the caller to send and install; the sample is freed. NULL where training failed. */
+engine_template_t *shard_take_trained(shard_t *shard);
+/* Installs a trained template (taken over). It takes effect when no search is under way. */
+CHECKED dfaiss_status_t shard_install(shard_t *shard, engine_template_t *template, dfaiss_error_t *err);
+
+/* ---- indexing ---- */
+
+/* The builder has something to do for this shard: shard_build_prepare has then set up the work for shard_build_work. */
+CHECKED dfaiss_status_t shard_build_prepare(shard_t *shard, bool *work, dfaiss_error_t *err);
+/* builder_work_t on a shard_t. */
+dfaiss_status_t shard_build_work(void *shard, dfaiss_error_t *err);
+/* Afterwards, whether it failed or not. */
+void shard_build_done(shard_t *shard, dfaiss_status_t status);
+
+/* From now on everything that is here is to be indexed, the last small rest too. */
+void shard_flush(shard_t *shard);
+/* All rows that were there at the last shard_flush are indexed. */
+bool shard_flushed(const shard_t *shard);
+
+/* Links what the builder has finished, as far as searches allow, until the deadline; true where something changed. */
+bool shard_advance(shard_t *shard, int64_t deadline);
+/* Something waits for shard_advance. */
+bool shard_changing(const shard_t *shard);
+
+/* Nanoseconds that building took so far. */
+int64_t shard_build_nanoseconds(const shard_t *shard);
+
+/* ---- what a checkpoint needs ---- */
+
+/* A snapshot of what the shard holds now, to be written by the builder while searches and appends go on; nothing may be built meanwhile. batches is a copy (free()) of the descriptions. */
+typedef struct shard_snapshot {
+    const index_config_t *config;
+    const engine_template_t *template; /* NULL: not trained */
+    const engine_store_t *store;
+    int64_t rows;
+    shard_batch_t *batches;
+    int64_t batch_count;
+} shard_snapshot_t;
+CHECKED dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfaiss_error_t *err);
+
+#endif

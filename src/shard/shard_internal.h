@@ -1,0 +1,70 @@
+/* What the files of this room share of a shard. */
+#ifndef SHARD_SHARD_INTERNAL_H
+#define SHARD_SHARD_INTERNAL_H
+
+#include "shard/rows.h"
+#include "shard/shard.h"
+
+/* Vectors that are only trained on. */
+typedef struct sample_piece {
+    element_t element;
+    int64_t n;
+    void *vectors;
+    size_t bytes;
+} sample_piece_t;
+
+/* A run of waiting rows that lie together, as the builder sees them: batches may move while it works, their vectors do not. */
+typedef struct build_piece {
+    element_t element;
+    const void *vectors;
+    int64_t n;
+} build_piece_t;
+
+/* What one piece of indexing work is about. */
+typedef struct build_job {
+    int64_t first;
+    int64_t n;
+    bool seal;
+    build_piece_t *pieces;
+    int64_t piece_count;
+    int64_t piece_capacity;
+    float *vectors; /* widened; memory_map, grows */
+    size_t vector_bytes;
+    engine_block_t *block; /* the outcome */
+} build_job_t;
+
+struct shard {
+    char *name;
+    index_config_t *config;
+    int server;
+    int64_t expected_rows;
+    team_t *team;
+
+    engine_template_t *template;         /* trained when store is there */
+    engine_template_t *pending_template; /* installed as soon as no search is under way */
+    engine_store_t *store;               /* NULL before training */
+    engine_store_t *pending_store;
+    shard_rows_t rows;
+
+    sample_piece_t *sample;
+    int64_t sample_count;
+    int64_t sample_rows;
+    engine_template_t *trained; /* by shard_train_work, not taken yet */
+
+    int64_t built; /* rows that the builder has taken in */
+    int64_t flush_target;
+    build_job_t job;
+    engine_block_t *pending_block; /* built, to be linked as soon as no search reads the store */
+    int64_t build_nanoseconds;
+
+    int searches; /* under way */
+    int readers;  /* of them: reading the store */
+    engine_search_t **idle_searches; /* kept for reuse: their scratch has grown to what searches need here */
+    int idle_count;
+    int idle_capacity;
+};
+
+/* Frees the searches that are kept for reuse, since they belong to a template that goes. */
+void shard_search_drop_idle(shard_t *shard);
+
+#endif
