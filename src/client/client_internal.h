@@ -1,0 +1,53 @@
+/* What the files of the client room share: questions that wait for their answers. */
+#ifndef CLIENT_CLIENT_INTERNAL_H
+#define CLIENT_CLIENT_INTERNAL_H
+
+#include "base/bytes.h"
+#include "client/client.h"
+#include "message/message.h"
+
+enum { CREDITS = 3 }; /* batches under way to a server: one arrives, one is taken in, one is on its way */
+
+/* A batch that is under way. */
+typedef struct sent_batch {
+    struct sent_batch *next;
+    uint64_t correlation;
+    int server;
+    int64_t first_id;
+    int64_t sent_at;
+} sent_batch_t;
+
+struct client {
+    transport_t *transport;
+    double timeout;
+    uint64_t last_correlation;
+
+    /* The one question that is waited for: its answer, when it came. */
+    uint64_t asked;
+    bool answered;
+    transport_message_t answer;
+
+    /* Batches. */
+    int next_server;
+    int *under_way; /* by server */
+    sent_batch_t *batches;
+    dfaiss_status_t batch_status; /* the first failure */
+    dfaiss_error_t batch_error;
+    int64_t failed_id;
+};
+
+/* Sends a question to a server (number) and waits for its answer. bulk is borrowed. On success *answer, whose outcome was OK, is the caller's, and *result stands behind the outcome. limited: the client's time-out counts. */
+CHECKED dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, bool limited,
+                                   transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err);
+/* The same where nothing but the outcome matters. */
+CHECKED dfaiss_status_t client_tell(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, dfaiss_error_t *err);
+
+/* One turn of the transport: takes what arrived, or rests. */
+CHECKED dfaiss_status_t client_turn(client_t *client, dfaiss_error_t *err);
+/* An answer that may belong to a batch: true where it did. */
+CHECKED dfaiss_status_t client_batch_answered(client_t *client, const transport_message_t *message, bool *mine, dfaiss_error_t *err);
+
+/* An index's name fits into a message: ERR_ARG. */
+CHECKED dfaiss_status_t client_check_name(const char *index, dfaiss_error_t *err);
+
+#endif

@@ -1,0 +1,57 @@
+/* The indexes that a server hosts, by name. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/server_internal.h"
+
+hosted_t *hosted_find(server_t *server, const char *name) {
+    for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next) {
+        if (strcmp(hosted->name, name) == 0)
+            return hosted;
+    }
+    return NULL;
+}
+
+dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, dfaiss_error_t *err) {
+    hosted_t *hosted = hosted_find(server, name);
+    if (!hosted)
+        return error_set(err, DFAISS_ERR_NOT_FOUND, name, "there is no index '%s' on the servers", name);
+    *out = hosted;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, hosted_t **out, dfaiss_error_t *err) {
+    dfaiss_status_t status = DFAISS_OK;
+    hosted_t *hosted = calloc(1, sizeof *hosted);
+    if (!hosted)
+        status = error_memory(err, sizeof *hosted, name);
+    else if (hosted_find(server, name))
+        status = error_set(err, DFAISS_ERR_EXISTS, name, "index '%s' is on the servers already", name);
+    if (status != DFAISS_OK) {
+        free(hosted);
+        shard_destroy(shard);
+        return status;
+    }
+    snprintf(hosted->name, sizeof hosted->name, "%s", name);
+    hosted->shard = shard;
+    hosted->next = server->hosted;
+    server->hosted = hosted;
+    *out = hosted;
+    return DFAISS_OK;
+}
+
+void hosted_remove(server_t *server, hosted_t *hosted) {
+    for (hosted_t **place = &server->hosted; *place; place = &(*place)->next) {
+        if (*place == hosted) {
+            *place = hosted->next;
+            break;
+        }
+    }
+    shard_destroy(hosted->shard);
+    free(hosted);
+}
+
+const char *hosted_storage(const server_t *server, const index_config_t *config) {
+    return config->index_storage_dir[0] ? config->index_storage_dir : server->options->storage;
+}

@@ -1,0 +1,132 @@
+/* ADD brings vectors, FLUSH waits until they are all indexed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "message/add.h"
+#include "message/named.h"
+#include "server/server_internal.h"
+
+/* A copy of n numbers that lie unaligned in a message. */
+static dfaiss_status_t copy_numbers(const uint8_t *numbers, int64_t n, void **out, dfaiss_error_t *err) {
+    if (!numbers)
+        return DFAISS_OK;
+    *out = malloc((size_t)n * 8);
+    if (!*out)
+        return error_memory(err, (size_t)n * 8, "the ids of a batch");
+    memcpy(*out, numbers, (size_t)n * 8);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t make_batch(const message_add_t *add, transport_message_t *message, shard_batch_t *batch, dfaiss_error_t *err) {
+    *batch = (shard_batch_t){.n = add->n, .first_id = add->first_id, .element = add->element};
+    TRY(copy_numbers(add->ids, add->n, (void **)&batch->ids, err));
+    TRY(copy_numbers(add->ends, add->n, (void **)&batch->metadata_ends, err));
+    if (add->metadata_size > 0) {
+        batch->metadata = malloc(add->metadata_size);
+        if (!batch->metadata)
+            return error_memory(err, add->metadata_size, "the metadata of a batch");
+        memcpy(batch->metadata, add->metadata, add->metadata_size);
+    }
+    batch->vectors = message->bulk;
+    batch->vector_bytes = message->bulk_size;
+    message->bulk = NULL;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **hosted, dfaiss_error_t *err) {
+    transport_message_t *message = &request->message;
+    message_add_t decoded;
+    TRY(message_add_decode(MESSAGE_ADD, message->body, message->body_size, message->bulk_size, &decoded, err));
+    TRY(hosted_get(server, decoded.index, hosted, err));
+    if ((*hosted)->build_status != DFAISS_OK)
+        return error_set(err, (*hosted)->build_status, decoded.index, "%s", (*hosted)->build_error.text);
+    if (decoded.dim != shard_config((*hosted)->shard)->dim)
+        return error_set(err, DFAISS_ERR_ARG, decoded.index, "vectors of dimension %lld; index '%s' has %lld", (long long)decoded.dim, decoded.index,
+                         (long long)shard_config((*hosted)->shard)->dim);
+    shard_batch_t batch;
+    dfaiss_status_t status = make_batch(&decoded, message, &batch, err);
+    if (status == DFAISS_OK)
+        status = shard_append((*hosted)->shard, &batch, err);
+    if (status != DFAISS_OK)
+        shard_batch_clear(&batch);
+    return status;
+}
+
+/* More than a buffer's worth waits for the builder: whoever sends more is made to wait. */
+static bool behind(const hosted_t *hosted) {
+    return hosted->build_status == DFAISS_OK && shard_backlog(hosted->shard) > shard_config(hosted->shard)->buffer_bsz;
+}
+
+void request_add(server_t *server, request_t *request) {
+    dfaiss_error_t error = {0};
+    hosted_t *hosted = NULL;
+    dfaiss_status_t status = add(server, request, &hosted, &error);
+    if (status != DFAISS_OK || !behind(hosted)) {
+        request_answer(server, request, status, &error, NULL, NULL, 0);
+        return;
+    }
+    hosted->users++;
+    request->state = hosted;
+    request->next = server->held_adds;
+    server->held_adds = request;
+}
+
+bool held_adds_advance(server_t *server) {
+    bool something = false;
+    for (request_t **place = &server->held_adds; *place;) {
+        request_t *request = *place;
+        hosted_t *hosted = request->state;
+        if (behind(hosted)) {
+            place = &request->next;
+            continue;
+        }
+        *place = request->next;
+        hosted->users--;
+        request_answer(server, request, hosted->build_status, &hosted->build_error, NULL, NULL, 0);
+        something = true;
+    }
+    return something;
+}
+
+void operation_flush(server_t *server, operation_t *operation) {
+    char index[MESSAGE_NAME];
+    dfaiss_error_t error = {0};
+    hosted_t *hosted = NULL;
+    dfaiss_status_t status = message_named_decode(MESSAGE_FLUSH, operation->argument.data, operation->argument.size, index, &error);
+    if (status == DFAISS_OK)
+        status = hosted_get(server, index, &hosted, &error);
+    if (status == DFAISS_OK && !shard_trained(hosted->shard) && shard_rows(hosted->shard) > 0)
+        status = error_set(&error, DFAISS_ERR_STATE, index, "index '%s' is not trained, so nothing can be indexed yet", index);
+    if (status != DFAISS_OK) {
+        operation_local_end(server, operation, status, &error);
+        return;
+    }
+    shard_flush(hosted->shard);
+    hosted->users++;
+    operation->state = hosted;
+}
+
+bool flushes_advance(server_t *server) {
+    bool something = false;
+    for (operation_t *operation = server->operations; operation; operation = operation->next) {
+        hosted_t *hosted = operation->state;
+        if (operation->type != operation_type(OPERATION_FLUSH) || operation->local_ended)
+            continue;
+        if (hosted->build_status == DFAISS_OK && !shard_flushed(hosted->shard))
+            continue;
+        hosted->users--;
+        operation_local_end(server, operation, hosted->build_status, &hosted->build_error);
+        something = true;
+    }
+    return something;
+}
+
+static void flushed(server_t *server, operation_t *operation, void *context) {
+    request_answer(server, context, operation->status, &operation->error, NULL, NULL, 0);
+}
+
+void request_flush(server_t *server, request_t *request) {
+    bytes_writer_t argument = {0};
+    message_named_encode(request->index, &argument);
+    operation_start(server, OPERATION_FLUSH, &argument, NULL, 0, flushed, request);
+}

@@ -1,0 +1,111 @@
+/* What the builder thread does, one job after the other: training, saving and loading as they are asked for, and indexing when nothing else waits. */
+#include <stdlib.h>
+
+#include "server/server_internal.h"
+
+void job_submit(server_t *server, job_t *job) {
+    job->next = NULL;
+    if (job->hosted)
+        job->hosted->users++;
+    job_t **last = &server->jobs;
+    while (*last)
+        last = &(*last)->next;
+    *last = job;
+}
+
+static void end_job(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
+    if (job->hosted)
+        job->hosted->users--;
+    job->done(server, job, status, error);
+}
+
+static void end_building(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error) {
+    hosted_t *hosted = server->building;
+    server->building = NULL;
+    hosted->users--;
+    shard_build_done(hosted->shard, status);
+    if (status != DFAISS_OK) {
+        hosted->build_status = status;
+        hosted->build_error = *error;
+    }
+}
+
+static bool take_outcome(server_t *server) {
+    dfaiss_status_t status;
+    dfaiss_error_t error;
+    if (!builder_ended(server->builder, &status, &error))
+        return false;
+    job_t *job = server->job;
+    server->job = NULL;
+    if (job)
+        end_job(server, job, status, &error);
+    else
+        end_building(server, status, &error);
+    return true;
+}
+
+static bool start_job(server_t *server) {
+    job_t *job = server->jobs;
+    if (!job || (job->hosted && shard_changing(job->hosted->shard)))
+        return false;
+    server->jobs = job->next;
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = job->prepare ? job->prepare(job, &error) : DFAISS_OK;
+    if (status != DFAISS_OK) {
+        end_job(server, job, status, &error);
+        return true;
+    }
+    server->job = job;
+    builder_start(server->builder, job->work, job->context);
+    return true;
+}
+
+static bool start_building(server_t *server, hosted_t *hosted) {
+    bool work = false;
+    if (hosted->build_status != DFAISS_OK || shard_changing(hosted->shard))
+        return false;
+    hosted->build_status = shard_build_prepare(hosted->shard, &work, &hosted->build_error);
+    if (hosted->build_status != DFAISS_OK || !work)
+        return false;
+    hosted->users++;
+    server->building = hosted;
+    builder_start(server->builder, shard_build_work, hosted->shard);
+    return true;
+}
+
+/* Indexes take turns: the one that was served moves to the end of the list. */
+static bool start_any_building(server_t *server) {
+    for (hosted_t **place = &server->hosted; *place; place = &(*place)->next) {
+        hosted_t *hosted = *place;
+        if (!start_building(server, hosted))
+            continue;
+        *place = hosted->next;
+        hosted->next = NULL;
+        while (*place)
+            place = &(*place)->next;
+        *place = hosted;
+        return true;
+    }
+    return false;
+}
+
+bool jobs_advance(server_t *server) {
+    bool something = take_outcome(server);
+    if (!builder_idle(server->builder))
+        return something;
+    bool started = server->jobs ? start_job(server) : start_any_building(server);
+    return something || started;
+}
+
+void jobs_clear(server_t *server) {
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = error_set(&error, DFAISS_ERR_INTERRUPTED, "", "the server stops");
+    job_t *job = server->job;
+    server->job = NULL;
+    if (job)
+        end_job(server, job, status, &error);
+    while ((job = server->jobs)) {
+        server->jobs = job->next;
+        end_job(server, job, status, &error);
+    }
+}

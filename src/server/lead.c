@@ -1,0 +1,258 @@
+/* SEARCH at a lead: queries of clients are put into tiles, each an operation of all servers; small requests of several clients for the same index and the
+ * same parameters share one. A few tiles are under way at a time, so that broadcast, search and reduction of different tiles overlap. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "message/search.h"
+#include "server/server_internal.h"
+
+enum {
+    TILE_QUERIES = 256,
+    TILE_HIT_BYTES = 8 << 20, /* bounds queries x k where k is large */
+    TILES_UNDER_WAY = 4,
+    TILES_OF_ONE_REQUEST = 2, /* so that one client with many queries leaves room for another's few */
+};
+
+/* A client's request while it is worked on. */
+typedef struct lead_request {
+    struct lead_request *next;
+    request_t *request;
+    message_search_t search;
+    int64_t next_query; /* the first that is in no tile yet */
+    int64_t answered;
+    int tiles; /* under way */
+    void *hits; /* topk block of all its queries */
+    size_t hit_bytes;
+    dfaiss_status_t status;
+    dfaiss_error_t error;
+} lead_request_t;
+
+/* Queries first to first + n - 1 of a request, which stand in a tile from `at` on. */
+typedef struct tile_part {
+    lead_request_t *request;
+    int64_t first;
+    int64_t n;
+    int64_t at;
+} tile_part_t;
+
+typedef struct tile {
+    lead_t *lead;
+    int64_t nq;
+    int64_t k;
+    int part_count;
+    tile_part_t parts[TILE_QUERIES];
+} tile_t;
+
+struct lead {
+    lead_request_t *requests;
+    int tiles;
+};
+
+dfaiss_status_t lead_create(server_t *server, lead_t **out, dfaiss_error_t *err) {
+    (void)server;
+    lead_t *lead = calloc(1, sizeof *lead);
+    if (!lead)
+        return error_memory(err, sizeof *lead, "searches");
+    *out = lead;
+    return DFAISS_OK;
+}
+
+static void free_lead_request(lead_request_t *asked) {
+    memory_unmap(asked->hits, asked->hit_bytes);
+    free(asked);
+}
+
+void lead_destroy(server_t *server, lead_t *lead) {
+    (void)server;
+    while (lead && lead->requests) {
+        lead_request_t *asked = lead->requests;
+        lead->requests = asked->next;
+        transport_message_clear(&asked->request->message);
+        free(asked->request);
+        free_lead_request(asked);
+    }
+    free(lead);
+}
+
+static dfaiss_status_t make_lead_request(server_t *server, request_t *request, lead_request_t **out, dfaiss_error_t *err) {
+    transport_message_t *message = &request->message;
+    lead_request_t *asked = calloc(1, sizeof *asked);
+    if (!asked)
+        return error_memory(err, sizeof *asked, "a search");
+    hosted_t *hosted;
+    dfaiss_status_t status = message_search_decode(message->body, message->body_size, message->bulk_size, &asked->search, err);
+    if (status == DFAISS_OK)
+        status = hosted_get(server, asked->search.index, &hosted, err);
+    if (status == DFAISS_OK && !topk_bytes(asked->search.nq, asked->search.k, &asked->hit_bytes))
+        status = error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)asked->search.nq, (long long)asked->search.k);
+    if (status == DFAISS_OK && !(asked->hits = memory_map(asked->hit_bytes)))
+        status = error_memory(err, asked->hit_bytes, "the hits of a search");
+    if (status != DFAISS_OK) {
+        free_lead_request(asked);
+        return status;
+    }
+    asked->request = request;
+    *out = asked;
+    return DFAISS_OK;
+}
+
+void request_search(server_t *server, request_t *request) {
+    dfaiss_error_t error = {0};
+    lead_request_t *asked;
+    dfaiss_status_t status = make_lead_request(server, request, &asked, &error);
+    if (status != DFAISS_OK) {
+        request_answer(server, request, status, &error, NULL, NULL, 0);
+        return;
+    }
+    lead_request_t **last = &server->lead->requests;
+    while (*last)
+        last = &(*last)->next;
+    *last = asked;
+}
+
+/* ---- tiles come back ---- */
+
+static void answer_if_complete(server_t *server, lead_request_t *asked) {
+    bool all = asked->answered == asked->search.nq;
+    bool failed = asked->status != DFAISS_OK && asked->tiles == 0;
+    if (!all && !failed)
+        return;
+    lead_request_t **place = &server->lead->requests;
+    while (*place != asked)
+        place = &(*place)->next;
+    *place = asked->next;
+    void *hits = asked->status == DFAISS_OK ? asked->hits : NULL;
+    if (hits)
+        asked->hits = NULL;
+    request_answer(server, asked->request, asked->status, &asked->error, NULL, hits, hits ? asked->hit_bytes : 0);
+    free_lead_request(asked);
+}
+
+static void copy_part(const tile_t *tile, const tile_part_t *part, void *bulk) {
+    topk_t from = topk_view(bulk, tile->nq, tile->k);
+    topk_t into = topk_view(part->request->hits, part->request->search.nq, tile->k);
+    size_t begin = (size_t)(part->at * tile->k), to = (size_t)(part->first * tile->k), hits = (size_t)(part->n * tile->k);
+    memcpy(into.ids + to, from.ids + begin, hits * sizeof *into.ids);
+    memcpy(into.rows + to, from.rows + begin, hits * sizeof *into.rows);
+    memcpy(into.scores + to, from.scores + begin, hits * sizeof *into.scores);
+    memcpy(into.servers + to, from.servers + begin, hits * sizeof *into.servers);
+}
+
+static void tile_ended(server_t *server, operation_t *operation, void *context) {
+    tile_t *tile = context;
+    tile->lead->tiles--;
+    for (int i = 0; i < tile->part_count; i++) {
+        tile_part_t *part = &tile->parts[i];
+        lead_request_t *asked = part->request;
+        asked->tiles--;
+        asked->answered += part->n;
+        if (operation->status == DFAISS_OK && operation->bulk) {
+            copy_part(tile, part, operation->bulk);
+        } else if (asked->status == DFAISS_OK) {
+            asked->status = operation->status;
+            asked->error = operation->error;
+        }
+        answer_if_complete(server, asked);
+    }
+    free(tile);
+}
+
+/* ---- tiles go out ---- */
+
+static bool same_search(const message_search_t *a, const message_search_t *b) {
+    return a->k == b->k && a->dim == b->dim && a->nprobe == b->nprobe && strcmp(a->index, b->index) == 0;
+}
+
+static bool may_start(const lead_request_t *asked) {
+    return asked->status == DFAISS_OK && asked->next_query < asked->search.nq && asked->tiles < TILES_OF_ONE_REQUEST;
+}
+
+static int64_t tile_queries(const message_search_t *search) {
+    size_t bytes = 0;
+    if (!topk_bytes(1, search->k, &bytes))
+        return 1;
+    int64_t fitting = (int64_t)(TILE_HIT_BYTES / bytes);
+    return fitting < 1 ? 1 : fitting > TILE_QUERIES ? TILE_QUERIES : fitting;
+}
+
+/* Takes queries of a request into a tile, as many as there is room for. */
+static void take_part(tile_t *tile, lead_request_t *asked, int64_t most) {
+    int64_t left = asked->search.nq - asked->next_query;
+    int64_t n = left < most - tile->nq ? left : most - tile->nq;
+    tile->parts[tile->part_count++] = (tile_part_t){.request = asked, .first = asked->next_query, .n = n, .at = tile->nq};
+    asked->next_query += n;
+    asked->tiles++;
+    tile->nq += n;
+}
+
+static void fill_tile(tile_t *tile, lead_request_t *first) {
+    int64_t most = tile_queries(&first->search);
+    tile->k = first->search.k;
+    for (lead_request_t *asked = first; asked && tile->nq < most; asked = asked->next) {
+        if (may_start(asked) && same_search(&asked->search, &first->search))
+            take_part(tile, asked, most);
+    }
+}
+
+static void *copy_queries(const tile_t *tile, int64_t dim, size_t *bytes) {
+    *bytes = (size_t)tile->nq * (size_t)dim * sizeof(float);
+    float *block = memory_map(*bytes);
+    for (int i = 0; block && i < tile->part_count; i++) {
+        const tile_part_t *part = &tile->parts[i];
+        const float *queries = part->request->request->message.bulk;
+        memcpy(block + part->at * dim, queries + part->first * dim, (size_t)part->n * (size_t)dim * sizeof *block);
+    }
+    return block;
+}
+
+static void start_tile(server_t *server, tile_t *tile) {
+    const message_search_t *search = &tile->parts[0].request->search;
+    message_search_t message = *search;
+    message.nq = tile->nq;
+    bytes_writer_t argument = {0};
+    message_search_encode(&message, &argument);
+    size_t bytes;
+    void *queries = copy_queries(tile, search->dim, &bytes);
+    if (!queries)
+        argument.failed = true;
+    server->lead->tiles++;
+    operation_start(server, OPERATION_SEARCH, &argument, queries, bytes, tile_ended, tile);
+}
+
+/* The request whose turn it is: the first that may start, which then moves behind the others. */
+static lead_request_t *next_request(lead_t *lead) {
+    for (lead_request_t *asked = lead->requests; asked; asked = asked->next) {
+        if (may_start(asked))
+            return asked;
+    }
+    return NULL;
+}
+
+static void move_to_end(lead_t *lead, lead_request_t *asked) {
+    lead_request_t **place = &lead->requests;
+    while (*place != asked)
+        place = &(*place)->next;
+    *place = asked->next;
+    asked->next = NULL;
+    while (*place)
+        place = &(*place)->next;
+    *place = asked;
+}
+
+bool lead_advance(server_t *server) {
+    lead_t *lead = server->lead;
+    bool something = false;
+    while (lead->tiles < TILES_UNDER_WAY) {
+        lead_request_t *asked = next_request(lead);
+        tile_t *tile = asked ? calloc(1, sizeof *tile) : NULL;
+        if (!tile)
+            break;
+        tile->lead = lead;
+        fill_tile(tile, asked);
+        move_to_end(lead, asked);
+        start_tile(server, tile);
+        something = true;
+    }
+    return something;
+}

@@ -1,0 +1,177 @@
+/* LOAD: an index from the storage, on as many servers as saved it. Server 0 reads the manifest; each server's builder verifies and reads its file. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint/manifest.h"
+#include "checkpoint/shard_file.h"
+#include "message/loaded.h"
+#include "server/server_internal.h"
+
+/* ---- a server's part ---- */
+
+typedef struct loading {
+    job_t job;
+    operation_t *operation;
+    char index[MESSAGE_NAME];
+    char *storage;
+    int64_t generation;
+    bool own_ids;
+    int64_t vectors; /* of the whole index */
+    int64_t next_id;
+    int server;
+    int servers;
+    manifest_file_t file;
+    shard_content_t content;
+} loading_t;
+
+static void free_loading(loading_t *loading) {
+    shard_content_clear(&loading->content);
+    free(loading->storage);
+    free(loading);
+}
+
+static dfaiss_status_t check_content(const loading_t *loading, const char *path, dfaiss_error_t *err) {
+    const shard_content_t *content = &loading->content;
+    if (strcmp(content->index, loading->index) != 0 || content->generation != loading->generation || content->server != loading->server ||
+        content->servers != loading->servers)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s holds server %d of %d of generation %lld of index '%s'; server %d of %d of generation %lld of '%s' is expected",
+                         path, content->server, content->servers, (long long)content->generation, content->index, loading->server, loading->servers,
+                         (long long)loading->generation, loading->index);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t load_file(void *context, dfaiss_error_t *err) {
+    loading_t *loading = context;
+    char path[PATH_MAX];
+    TRY(manifest_shard_path(loading->storage, loading->index, loading->generation, loading->server, path, sizeof path, err));
+    TRY(manifest_verify_file(loading->storage, loading->index, loading->generation, &loading->file, err));
+    TRY(shard_file_read(path, &loading->content, err));
+    return check_content(loading, path, err);
+}
+
+static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss_error_t *err) {
+    shard_content_t *content = &loading->content;
+    shard_t *shard;
+    TRY(shard_restore(loading->index, content->config, server->number, server->team, content->template, content->store, content->batches,
+                      content->batch_count, &shard, err));
+    *content = (shard_content_t){0};
+    hosted_t *hosted;
+    TRY(hosted_add(server, loading->index, shard, &hosted, err));
+    hosted->generation = loading->generation;
+    hosted->own_ids = loading->own_ids;
+    hosted->saved_vectors = loading->vectors;
+    hosted->next_id = loading->next_id;
+    hosted->file_bytes = (int64_t)loading->file.bytes;
+    return DFAISS_OK;
+}
+
+static void file_loaded(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
+    loading_t *loading = job->context;
+    operation_t *operation = loading->operation;
+    dfaiss_error_t failure = *error;
+    if (status == DFAISS_OK)
+        status = host_content(server, loading, &failure);
+    free_loading(loading);
+    operation_local_end(server, operation, status, &failure);
+}
+
+/* The argument: index, storage, generation, own ids, vectors, next id, then size and checksum of every server's file. */
+static dfaiss_status_t decode(server_t *server, const operation_t *operation, loading_t *loading, dfaiss_error_t *err) {
+    char storage[PATH_MAX];
+    bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
+    bytes_get_string(&in, loading->index, sizeof loading->index);
+    bytes_get_string(&in, storage, sizeof storage);
+    loading->generation = bytes_get_i64(&in);
+    loading->own_ids = bytes_get_u8(&in) != 0;
+    loading->vectors = bytes_get_i64(&in);
+    loading->next_id = bytes_get_i64(&in);
+    for (int i = 0; i < server->servers; i++) {
+        manifest_file_t file = {0};
+        bytes_get_string(&in, file.name, sizeof file.name);
+        file.bytes = bytes_get_u64(&in);
+        file.checksum = bytes_get_u64(&in);
+        if (i == server->number)
+            loading->file = file;
+    }
+    loading->storage = strdup(storage);
+    if (!loading->storage)
+        return error_memory(err, strlen(storage) + 1, "loading");
+    return bytes_reader_done(&in) ? DFAISS_OK : message_malformed(MESSAGE_LOAD, err);
+}
+
+void operation_load(server_t *server, operation_t *operation) {
+    dfaiss_error_t error = {0};
+    loading_t *loading = calloc(1, sizeof *loading);
+    dfaiss_status_t status = loading ? decode(server, operation, loading, &error) : error_memory(&error, sizeof *loading, "loading");
+    if (status != DFAISS_OK) {
+        if (loading)
+            free_loading(loading);
+        operation_local_end(server, operation, status, &error);
+        return;
+    }
+    loading->operation = operation;
+    loading->server = server->number;
+    loading->servers = server->servers;
+    loading->job = (job_t){.work = load_file, .done = file_loaded, .context = loading};
+    job_submit(server, &loading->job);
+}
+
+/* ---- server 0's part ---- */
+
+static void loaded(server_t *server, operation_t *operation, void *context) {
+    request_t *request = context;
+    if (operation->status != DFAISS_OK)
+        request_fail_and_drop(server, request, &operation->error);
+    else
+        request_answer_loaded(server, request);
+}
+
+static dfaiss_status_t encode(server_t *server, const char *index, const manifest_generation_t *generation, bytes_writer_t *argument, dfaiss_error_t *err) {
+    if (generation->servers != server->servers)
+        return error_set(err, DFAISS_ERR_ARG, index, "index '%s' was saved by %d servers; this job has %d: start it with --servers %d", index,
+                         generation->servers, server->servers, generation->servers);
+    if (generation->file_count != generation->servers)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, index, "generation %lld of index '%s' names %lld files; %d are expected", (long long)generation->number,
+                         index, (long long)generation->file_count, generation->servers);
+    bytes_put_string(argument, index);
+    bytes_put_string(argument, server->options->storage);
+    bytes_put_i64(argument, generation->number);
+    bytes_put_u8(argument, generation->own_ids);
+    bytes_put_i64(argument, generation->vectors);
+    bytes_put_i64(argument, generation->next_id);
+    for (int64_t i = 0; i < generation->file_count; i++) {
+        bytes_put_string(argument, generation->files[i].name);
+        bytes_put_u64(argument, generation->files[i].bytes);
+        bytes_put_u64(argument, generation->files[i].checksum);
+    }
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t prepare(server_t *server, const char *index, bytes_writer_t *argument, dfaiss_error_t *err) {
+    TRY(manifest_check_name(index, err));
+    if (hosted_find(server, index))
+        return error_set(err, DFAISS_ERR_EXISTS, index, "index '%s' is on the servers already", index);
+    manifest_t manifest;
+    TRY(manifest_read(server->options->storage, index, &manifest, err));
+    const manifest_generation_t *newest = manifest_newest(&manifest);
+    dfaiss_status_t status;
+    if (newest)
+        status = encode(server, index, newest, argument, err);
+    else
+        status = error_set(err, DFAISS_ERR_NOT_FOUND, index, "index '%s' has no generation in %s", index, server->options->storage);
+    manifest_clear(&manifest);
+    return status;
+}
+
+void request_load(server_t *server, request_t *request) {
+    dfaiss_error_t error = {0};
+    bytes_writer_t argument = {0};
+    dfaiss_status_t status = prepare(server, request->index, &argument, &error);
+    if (status != DFAISS_OK) {
+        bytes_writer_destroy(&argument);
+        request_answer(server, request, status, &error, NULL, NULL, 0);
+        return;
+    }
+    operation_start(server, OPERATION_LOAD, &argument, NULL, 0, loaded, request);
+}

@@ -1,0 +1,153 @@
+/* Requests of clients: one table of handlers, answers, and the turns that control requests for one index take. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "message/outcome.h"
+#include "server/server_internal.h"
+
+static const struct {
+    void (*handle)(server_t *server, request_t *request);
+    bool control; /* changes an index as a whole: goes to server 0 alone, one at a time for an index; the body begins with its name */
+} handlers[MESSAGE_KIND_COUNT] = {
+    [MESSAGE_CREATE] = {request_create, true},
+    [MESSAGE_LOAD] = {request_load, true},
+    [MESSAGE_SAMPLE] = {request_sample, false},
+    [MESSAGE_TRAIN] = {request_train, true},
+    [MESSAGE_ADD] = {request_add, false},
+    [MESSAGE_FLUSH] = {request_flush, true},
+    [MESSAGE_SAVE] = {request_save, true},
+    [MESSAGE_DROP] = {request_drop, true},
+    [MESSAGE_SEARCH] = {request_search, false},
+    [MESSAGE_FETCH] = {request_fetch, false},
+    [MESSAGE_STATISTICS] = {request_statistics, false},
+    [MESSAGE_SHUTDOWN] = {request_shutdown, false},
+};
+
+typedef struct mapped_block {
+    void *data;
+    size_t size;
+} mapped_block_t;
+
+static void free_block(void *context) {
+    mapped_block_t *block = context;
+    memory_unmap(block->data, block->size);
+    free(block);
+}
+
+static void send_answer(server_t *server, const request_t *request, const bytes_writer_t *body, void *bulk, size_t bulk_size) {
+    mapped_block_t *block = NULL;
+    if (bulk) {
+        block = malloc(sizeof *block);
+        if (!block) {
+            memory_unmap(bulk, bulk_size);
+            server->failed = error_memory(&server->failure, sizeof *block, "an answer");
+            return;
+        }
+        *block = (mapped_block_t){.data = bulk, .size = bulk_size};
+    }
+    server_send(server, request->client, MESSAGE_ANSWER, request->correlation, body, bulk, bulk_size, block ? free_block : NULL, block);
+}
+
+static void free_request(request_t *request) {
+    transport_message_clear(&request->message);
+    free(request);
+}
+
+/* Starts the first control request that waits for an index which has none running. */
+static void start_waiting_control(server_t *server, const char *index) {
+    for (request_t *request = server->control; request; request = request->next) {
+        if (!request->running && strcmp(request->index, index) == 0) {
+            request->running = true;
+            handlers[request->kind].handle(server, request);
+            return;
+        }
+    }
+}
+
+static void end_control(server_t *server, request_t *request) {
+    for (request_t **place = &server->control; *place; place = &(*place)->next) {
+        if (*place == request) {
+            *place = request->next;
+            break;
+        }
+    }
+}
+
+void request_answer(server_t *server, request_t *request, dfaiss_status_t status, const dfaiss_error_t *error, const bytes_writer_t *body, void *bulk,
+                    size_t bulk_size) {
+    bytes_writer_t answer = {0};
+    message_outcome_encode(status, error, &answer);
+    if (body && status == DFAISS_OK)
+        bytes_put(&answer, body->data, body->size);
+    send_answer(server, request, &answer, bulk, bulk_size);
+    bytes_writer_destroy(&answer);
+    bool control = handlers[request->kind].control;
+    char index[MESSAGE_NAME];
+    memcpy(index, request->index, sizeof index);
+    if (control)
+        end_control(server, request);
+    free_request(request);
+    if (control)
+        start_waiting_control(server, index);
+}
+
+static bool control_is_running(server_t *server, const char *index) {
+    for (request_t *request = server->control; request; request = request->next) {
+        if (request->running && strcmp(request->index, index) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void take_control_turn(server_t *server, request_t *request) {
+    bytes_reader_t in = bytes_reader(request->message.body, request->message.body_size);
+    bytes_get_string(&in, request->index, sizeof request->index);
+    request_t **last = &server->control;
+    bool wait = control_is_running(server, request->index);
+    while (*last)
+        last = &(*last)->next;
+    *last = request;
+    dfaiss_error_t error = {0};
+    if (in.failed || server->number != 0) {
+        dfaiss_status_t status = message_malformed(request->kind, &error);
+        request_answer(server, request, status, &error, NULL, NULL, 0);
+        return;
+    }
+    request->running = !wait;
+    if (request->running)
+        handlers[request->kind].handle(server, request);
+}
+
+void request_on_message(server_t *server, transport_message_t *message) {
+    request_t *request = calloc(1, sizeof *request);
+    if (!request) {
+        server->failed = error_memory(&server->failure, sizeof *request, "a request");
+        transport_message_clear(message);
+        return;
+    }
+    request->client = message->source;
+    request->kind = (message_kind_t)message->kind;
+    request->correlation = message->correlation;
+    request->message = *message;
+    *message = (transport_message_t){0};
+    if (request->kind >= MESSAGE_KIND_COUNT || !handlers[request->kind].handle) {
+        server->failed = error_set(&server->failure, DFAISS_ERR_PEER, "", "rank %d sent a message of the unknown kind %u", request->client, (unsigned)request->kind);
+        free_request(request);
+    } else if (handlers[request->kind].control) {
+        take_control_turn(server, request);
+    } else {
+        handlers[request->kind].handle(server, request);
+    }
+}
+
+void requests_clear(server_t *server) {
+    for (int list = 0; list < 2; list++) {
+        request_t **head = list ? &server->held_adds : &server->control;
+        while (*head) {
+            request_t *request = *head;
+            *head = request->next;
+            free_request(request);
+        }
+    }
+}

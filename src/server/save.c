@@ -1,0 +1,298 @@
+/* SAVE: a new generation. Every server's builder writes its file beside the older ones, syncs and verifies it; only when all have, server 0 names the
+ * generation in the manifest. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/shard_file.h"
+#include "server/server_internal.h"
+
+/* ---- a server's part: writing its file ---- */
+
+typedef struct writing {
+    job_t job;
+    operation_t *operation;
+    char path[PATH_MAX];
+    int64_t generation;
+    int server;
+    int servers;
+    shard_snapshot_t snapshot;
+    manifest_file_t file;
+} writing_t;
+
+static dfaiss_status_t take_snapshot(job_t *job, dfaiss_error_t *err) {
+    writing_t *writing = job->context;
+    return shard_snapshot(job->hosted->shard, &writing->snapshot, err);
+}
+
+static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
+    writing_t *writing = context;
+    const shard_snapshot_t *snapshot = &writing->snapshot;
+    shard_content_t content = {
+        .generation = writing->generation,
+        .server = writing->server,
+        .servers = writing->servers,
+        .config = (index_config_t *)snapshot->config,
+        .template = (engine_template_t *)snapshot->template,
+        .store = (engine_store_t *)snapshot->store,
+        .rows = snapshot->rows,
+        .batches = snapshot->batches,
+        .batch_count = snapshot->batch_count,
+    };
+    snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
+    TRY(shard_file_write(writing->path, &content, err));
+    const char *slash = strrchr(writing->path, '/');
+    snprintf(writing->file.name, sizeof writing->file.name, "%s", slash ? slash + 1 : writing->path);
+    /* Reading back what was written is what makes the checksum one of the file and not of the intention. */
+    return file_checksum(writing->path, &writing->file.checksum, &writing->file.bytes, err);
+}
+
+static void file_written(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
+    writing_t *writing = job->context;
+    operation_t *operation = writing->operation;
+    if (status == DFAISS_OK) {
+        bytes_writer_t *result = &operation->result;
+        bytes_put_u32(result, (uint32_t)server->number);
+        bytes_put_string(result, writing->file.name);
+        bytes_put_u64(result, writing->file.bytes);
+        bytes_put_u64(result, writing->file.checksum);
+        bytes_put_i64(result, writing->snapshot.rows);
+        bytes_put_i64(result, writing->snapshot.store ? writing->snapshot.rows - engine_store_rows(writing->snapshot.store) : writing->snapshot.rows);
+        bytes_put_i64(result, shard_next_id(job->hosted->shard));
+        job->hosted->file_bytes = (int64_t)writing->file.bytes;
+    }
+    free(writing->snapshot.batches);
+    free(writing);
+    operation_local_end(server, operation, status, error);
+}
+
+/* The argument: index, storage, generation. */
+static dfaiss_status_t start_writing(server_t *server, operation_t *operation, dfaiss_error_t *err) {
+    char index[MESSAGE_NAME], storage[PATH_MAX];
+    bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
+    bytes_get_string(&in, index, sizeof index);
+    bytes_get_string(&in, storage, sizeof storage);
+    int64_t generation = bytes_get_i64(&in);
+    if (!bytes_reader_done(&in))
+        return message_malformed(MESSAGE_SAVE, err);
+    hosted_t *hosted;
+    TRY(hosted_get(server, index, &hosted, err));
+    writing_t *writing = calloc(1, sizeof *writing);
+    if (!writing)
+        return error_memory(err, sizeof *writing, "saving");
+    dfaiss_status_t status = manifest_shard_path(storage, index, generation, server->number, writing->path, sizeof writing->path, err);
+    if (status != DFAISS_OK) {
+        free(writing);
+        return status;
+    }
+    writing->operation = operation;
+    writing->generation = generation;
+    writing->server = server->number;
+    writing->servers = server->servers;
+    writing->job = (job_t){.hosted = hosted, .prepare = take_snapshot, .work = write_file, .done = file_written, .context = writing};
+    job_submit(server, &writing->job);
+    return DFAISS_OK;
+}
+
+void operation_write(server_t *server, operation_t *operation) {
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = start_writing(server, operation, &error);
+    if (status != DFAISS_OK)
+        operation_local_end(server, operation, status, &error);
+}
+
+/* ---- server 0's part: before and after ---- */
+
+typedef struct saving {
+    job_t job;
+    request_t *request;
+    char index[MESSAGE_NAME];
+    char *storage;
+    bool replace;
+    int64_t keep;
+    manifest_generation_t generation;
+    dfaiss_error_t failure; /* of writing; the leftovers are removed then */
+} saving_t;
+
+static void free_saving(saving_t *saving) {
+    json_decref(saving->generation.config);
+    free(saving->generation.files);
+    free(saving->storage);
+    free(saving);
+}
+
+static void answer_saving(server_t *server, saving_t *saving, dfaiss_status_t status, const dfaiss_error_t *error) {
+    bytes_writer_t body = {0};
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < saving->generation.file_count; i++)
+        bytes += (int64_t)saving->generation.files[i].bytes;
+    bytes_put_i64(&body, saving->generation.number);
+    bytes_put_i64(&body, bytes);
+    request_answer(server, saving->request, status, error, &body, NULL, 0);
+    bytes_writer_destroy(&body);
+    free_saving(saving);
+}
+
+static dfaiss_status_t next_generation(saving_t *saving, dfaiss_error_t *err) {
+    manifest_t manifest;
+    saving->generation.number = 1;
+    if (!manifest_exists(saving->storage, saving->index))
+        return DFAISS_OK;
+    dfaiss_status_t status = manifest_read(saving->storage, saving->index, &manifest, err);
+    if (status != DFAISS_OK)
+        return status;
+    const manifest_generation_t *newest = manifest_newest(&manifest);
+    if (newest)
+        saving->generation.number = newest->number + 1;
+    manifest_clear(&manifest);
+    return DFAISS_OK;
+}
+
+/* Builder: the folder of the new generation, empty. */
+static dfaiss_status_t make_folder(void *context, dfaiss_error_t *err) {
+    saving_t *saving = context;
+    char path[PATH_MAX];
+    TRY(next_generation(saving, err));
+    TRY(manifest_generation_path(saving->storage, saving->index, saving->generation.number, path, sizeof path, err));
+    TRY(file_remove_tree(path, err));
+    return file_make_directories(path, err);
+}
+
+/* Builder: what a failed save has left is removed. */
+static dfaiss_status_t remove_folder(void *context, dfaiss_error_t *err) {
+    saving_t *saving = context;
+    char path[PATH_MAX];
+    TRY(manifest_generation_path(saving->storage, saving->index, saving->generation.number, path, sizeof path, err));
+    TRY(file_remove_tree(path, err));
+    /* An index that was never saved should not leave a folder either; where it holds something the system refuses. */
+    TRY(manifest_index_path(saving->storage, saving->index, path, sizeof path, err));
+    (void)remove(path);
+    return DFAISS_OK;
+}
+
+static void folder_removed(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
+    saving_t *saving = job->context;
+    if (status != DFAISS_OK)
+        log_write(LOG_LEVEL_WARNING, "%s", error->text);
+    dfaiss_error_t failure = saving->failure;
+    answer_saving(server, saving, failure.code, &failure);
+}
+
+static void clean_up(server_t *server, saving_t *saving, const dfaiss_error_t *failure) {
+    saving->failure = *failure;
+    saving->job = (job_t){.work = remove_folder, .done = folder_removed, .context = saving};
+    job_submit(server, &saving->job);
+}
+
+/* Builder: syncs the folder and names the generation. */
+static dfaiss_status_t commit(void *context, dfaiss_error_t *err) {
+    saving_t *saving = context;
+    char path[PATH_MAX];
+    TRY(manifest_generation_path(saving->storage, saving->index, saving->generation.number, path, sizeof path, err));
+    TRY(file_sync_directory(path, err));
+    TRY(manifest_index_path(saving->storage, saving->index, path, sizeof path, err));
+    TRY(file_sync_directory(path, err));
+    return manifest_commit(saving->storage, saving->index, &saving->generation, saving->keep, saving->replace, err);
+}
+
+static void committed(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
+    saving_t *saving = job->context;
+    if (status != DFAISS_OK) {
+        clean_up(server, saving, error);
+        return;
+    }
+    hosted_t *hosted = hosted_find(server, saving->index);
+    hosted->generation = saving->generation.number;
+    hosted->overwrite = false;
+    answer_saving(server, saving, DFAISS_OK, error);
+}
+
+/* Reads what each server has written; the results come in any order. */
+static dfaiss_status_t collect_files(server_t *server, const operation_t *operation, manifest_generation_t *generation, dfaiss_error_t *err) {
+    bytes_reader_t in = bytes_reader(operation->result.data, operation->result.size);
+    generation->files = calloc((size_t)server->servers, sizeof *generation->files);
+    if (!generation->files)
+        return error_memory(err, (size_t)server->servers * sizeof *generation->files, "saving");
+    generation->file_count = server->servers;
+    for (int i = 0; i < server->servers; i++) {
+        uint32_t number = bytes_get_u32(&in);
+        if (number >= (uint32_t)server->servers)
+            return message_malformed(MESSAGE_GATHER, err);
+        manifest_file_t *file = &generation->files[number];
+        bytes_get_string(&in, file->name, sizeof file->name);
+        file->bytes = bytes_get_u64(&in);
+        file->checksum = bytes_get_u64(&in);
+        generation->vectors += bytes_get_i64(&in);
+        generation->buffered += bytes_get_i64(&in);
+        int64_t next_id = bytes_get_i64(&in);
+        generation->next_id = next_id > generation->next_id ? next_id : generation->next_id;
+    }
+    return bytes_reader_done(&in) ? DFAISS_OK : message_malformed(MESSAGE_GATHER, err);
+}
+
+static void all_written(server_t *server, operation_t *operation, void *context) {
+    saving_t *saving = context;
+    dfaiss_error_t error = operation->error;
+    dfaiss_status_t status = operation->status;
+    if (status == DFAISS_OK)
+        status = collect_files(server, operation, &saving->generation, &error);
+    if (status != DFAISS_OK) {
+        clean_up(server, saving, &error);
+        return;
+    }
+    saving->job = (job_t){.work = commit, .done = committed, .context = saving};
+    job_submit(server, &saving->job);
+}
+
+static void folder_made(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
+    saving_t *saving = job->context;
+    if (status != DFAISS_OK) {
+        clean_up(server, saving, error);
+        return;
+    }
+    bytes_writer_t argument = {0};
+    bytes_put_string(&argument, saving->index);
+    bytes_put_string(&argument, saving->storage);
+    bytes_put_i64(&argument, saving->generation.number);
+    operation_start(server, OPERATION_WRITE, &argument, NULL, 0, all_written, saving);
+}
+
+static dfaiss_status_t make_saving(server_t *server, request_t *request, saving_t **out, dfaiss_error_t *err) {
+    hosted_t *hosted;
+    TRY(hosted_get(server, request->index, &hosted, err));
+    saving_t *saving = calloc(1, sizeof *saving);
+    if (!saving)
+        return error_memory(err, sizeof *saving, "saving");
+    const index_config_t *config = shard_config(hosted->shard);
+    saving->request = request;
+    memcpy(saving->index, request->index, sizeof saving->index);
+    saving->storage = strdup(hosted_storage(server, config));
+    saving->replace = hosted->overwrite;
+    saving->keep = config->keep_generations;
+    saving->generation.servers = server->servers;
+    saving->generation.next_id = hosted->next_id;
+    saving->generation.own_ids = hosted->own_ids;
+    saving->generation.config = index_config_json(config, true);
+    if (!saving->storage || !saving->generation.config) {
+        free_saving(saving);
+        return error_memory(err, sizeof *saving, "saving");
+    }
+    *out = saving;
+    return DFAISS_OK;
+}
+
+void request_save(server_t *server, request_t *request) {
+    dfaiss_error_t error = {0};
+    saving_t *saving;
+    dfaiss_status_t status = make_saving(server, request, &saving, &error);
+    if (status != DFAISS_OK) {
+        request_answer(server, request, status, &error, NULL, NULL, 0);
+        return;
+    }
+    saving->job = (job_t){.work = make_folder, .done = folder_made, .context = saving};
+    job_submit(server, &saving->job);
+}

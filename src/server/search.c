@@ -1,0 +1,157 @@
+/* Searching this server's shards: searches take turns in slices, so that messages progress and no search waits for all of another. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "message/search.h"
+#include "server/server_internal.h"
+
+enum { SLICE_NANOSECONDS = 5000000 };
+
+struct active_search {
+    active_search_t *next;
+    operation_t *operation;
+    hosted_t *hosted;
+    shard_search_t *search;
+    int64_t nq;
+    int64_t k;
+};
+
+static void end_search(server_t *server, active_search_t *active, dfaiss_status_t status, const dfaiss_error_t *error) {
+    active_search_t **place = &server->searches;
+    while (*place != active)
+        place = &(*place)->next;
+    *place = active->next;
+    shard_search_destroy(active->search);
+    active->hosted->users--;
+    operation_t *operation = active->operation;
+    free(active);
+    operation_local_end(server, operation, status, error);
+}
+
+static dfaiss_status_t take_result(server_t *server, active_search_t *active, dfaiss_error_t *err) {
+    size_t bytes;
+    if (!topk_bytes(active->nq, active->k, &bytes))
+        return error_set(err, DFAISS_ERR_ARG, "k", "k is %lld: the answer does not fit", (long long)active->k);
+    void *block = memory_map(bytes);
+    if (!block)
+        return error_memory(err, bytes, "the hits of a search");
+    topk_t hits = topk_view(block, active->nq, active->k);
+    shard_search_result(active->search, &hits);
+    active->hosted->queries += active->nq;
+    operation_search_merge(server, active->operation, block, bytes);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t begin_search(server_t *server, operation_t *operation, dfaiss_error_t *err) {
+    message_search_t message;
+    hosted_t *hosted;
+    TRY(message_search_decode(operation->argument.data, operation->argument.size, operation->argument_bulk_size, &message, err));
+    TRY(hosted_get(server, message.index, &hosted, err));
+    active_search_t *active = calloc(1, sizeof *active);
+    if (!active)
+        return error_memory(err, sizeof *active, "a search");
+    dfaiss_status_t status = shard_search_create(hosted->shard, message.nq, message.dim, operation->argument_bulk, message.k, message.nprobe,
+                                                 &active->search, err);
+    if (status != DFAISS_OK) {
+        free(active);
+        return status;
+    }
+    active->operation = operation;
+    active->hosted = hosted;
+    active->nq = message.nq;
+    active->k = message.k;
+    hosted->users++;
+    operation->state = hosted;
+    active_search_t **last = &server->searches;
+    while (*last)
+        last = &(*last)->next;
+    *last = active;
+    return DFAISS_OK;
+}
+
+void operation_search(server_t *server, operation_t *operation) {
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = begin_search(server, operation, &error);
+    if (status != DFAISS_OK)
+        operation_local_end(server, operation, status, &error);
+}
+
+/* Small scores are good ones for L2, large ones for inner products. A server without the index has failed and merges nothing. */
+static bool larger_is_better(server_t *server, const message_search_t *message) {
+    hosted_t *hosted = hosted_find(server, message->index);
+    return hosted && shard_config(hosted->shard)->metric != CONFIG_METRIC_l2;
+}
+
+static bool reserve_scratch(server_t *server, int64_t k) {
+    size_t bytes;
+    if (!topk_bytes(1, k, &bytes))
+        return false;
+    if (bytes <= server->merge_scratch_size)
+        return true;
+    void *grown = realloc(server->merge_scratch, bytes);
+    if (!grown)
+        return false;
+    server->merge_scratch = grown;
+    server->merge_scratch_size = bytes;
+    return true;
+}
+
+static dfaiss_status_t merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size, dfaiss_error_t *err) {
+    message_search_t message;
+    size_t bytes;
+    TRY(message_search_decode(operation->argument.data, operation->argument.size, operation->argument_bulk_size, &message, err));
+    if (!topk_bytes(message.nq, message.k, &bytes) || bytes != bulk_size || !reserve_scratch(server, message.k))
+        return message_malformed(MESSAGE_GATHER, err);
+    topk_t into = topk_view(operation->bulk, message.nq, message.k);
+    topk_t from = topk_view(bulk, message.nq, message.k);
+    topk_merge(&into, &from, larger_is_better(server, &message), server->merge_scratch);
+    return DFAISS_OK;
+}
+
+void operation_search_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size) {
+    if (!operation->bulk) {
+        operation->bulk = bulk;
+        operation->bulk_size = bulk_size;
+        return;
+    }
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = merge(server, operation, bulk, bulk_size, &error);
+    if (status != DFAISS_OK && operation->status == DFAISS_OK) {
+        operation->status = status;
+        operation->error = error;
+    }
+    memory_unmap(bulk, bulk_size);
+}
+
+bool searches_advance(server_t *server) {
+    active_search_t *active = server->searches;
+    if (!active)
+        return false;
+    /* The next one's turn comes after this slice. */
+    if (active->next) {
+        server->searches = active->next;
+        active_search_t *last = active->next;
+        while (last->next)
+            last = last->next;
+        last->next = active;
+        active->next = NULL;
+    }
+    bool done;
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = shard_search_step(active->search, clock_nanoseconds() + SLICE_NANOSECONDS, &done, &error);
+    if (status == DFAISS_OK && done)
+        status = take_result(server, active, &error);
+    if (status != DFAISS_OK || done)
+        end_search(server, active, status, &error);
+    return true;
+}
+
+void searches_clear(server_t *server) {
+    while (server->searches) {
+        active_search_t *active = server->searches;
+        server->searches = active->next;
+        shard_search_destroy(active->search);
+        free(active);
+    }
+}

@@ -1,0 +1,128 @@
+#include "server/server.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/server_internal.h"
+#include "server/threads.h"
+
+enum {
+    MESSAGES_A_TURN = 64,
+    LINK_NANOSECONDS = 1000000,
+};
+
+static void fail(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error) {
+    if (status == DFAISS_OK || server->failed != DFAISS_OK)
+        return;
+    server->failed = status;
+    server->failure = *error;
+}
+
+void server_send(server_t *server, int rank, message_kind_t kind, uint64_t correlation, const bytes_writer_t *body, const void *bulk, size_t bulk_size,
+                 transport_done_t *done, void *context) {
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = message_written(body, kind, &error);
+    if (status == DFAISS_OK)
+        status = transport_send(server->transport, rank, kind, correlation, body->data, body->size, bulk, bulk_size, done, context, &error);
+    if (status == DFAISS_OK)
+        return;
+    fail(server, status, &error);
+    if (done)
+        done(context);
+}
+
+static void dispatch(server_t *server, transport_message_t *message) {
+    if (message->kind == MESSAGE_SPREAD && transport_is_server(server->transport, message->source))
+        operation_on_spread(server, message);
+    else if (message->kind == MESSAGE_GATHER && transport_is_server(server->transport, message->source))
+        operation_on_gather(server, message);
+    else
+        request_on_message(server, message);
+}
+
+static bool messages_advance(server_t *server) {
+    bool something = false;
+    for (int i = 0; i < MESSAGES_A_TURN && server->failed == DFAISS_OK; i++) {
+        transport_message_t message;
+        bool arrived;
+        dfaiss_error_t error = {0};
+        fail(server, transport_progress(server->transport, &message, &arrived, &error), &error);
+        if (server->failed != DFAISS_OK || !arrived)
+            break;
+        dispatch(server, &message);
+        something = true;
+    }
+    return something;
+}
+
+static bool shards_advance(server_t *server) {
+    bool something = false;
+    int64_t deadline = clock_nanoseconds() + LINK_NANOSECONDS;
+    for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next) {
+        if (shard_advance(hosted->shard, deadline))
+            something = true;
+    }
+    return something;
+}
+
+/* One turn of everything that may go on. */
+static bool turn(server_t *server) {
+    bool something = messages_advance(server);
+    something |= shards_advance(server);
+    something |= jobs_advance(server);
+    something |= held_adds_advance(server);
+    something |= flushes_advance(server);
+    something |= drops_advance(server);
+    something |= lead_advance(server);
+    something |= searches_advance(server);
+    something |= operations_advance(server);
+    return something;
+}
+
+static void loop(server_t *server) {
+    while (server->failed == DFAISS_OK && !(server->stopping && !server->operations)) {
+        if (turn(server))
+            transport_busy(server->transport);
+        else
+            transport_idle(server->transport);
+    }
+}
+
+static void clear(server_t *server) {
+    builder_destroy(server->builder);
+    jobs_clear(server);
+    searches_clear(server);
+    requests_clear(server);
+    lead_destroy(server, server->lead);
+    operations_clear(server);
+    while (server->hosted)
+        hosted_remove(server, server->hosted);
+    free(server->merge_scratch);
+    team_destroy(server->team);
+}
+
+static dfaiss_status_t set_up(server_t *server, dfaiss_error_t *err) {
+    TRY(team_create(server->threads, &server->team, err));
+    TRY(builder_create(server->threads, &server->builder, err));
+    return lead_create(server, &server->lead, err);
+}
+
+dfaiss_status_t server_run(transport_t *transport, const server_options_t *options, dfaiss_error_t *err) {
+    server_t server = {
+        .transport = transport,
+        .options = options,
+        .number = transport_number(transport),
+        .servers = transport_servers(transport),
+        .threads = options->threads > 0 ? options->threads : threads_physical_cores(),
+    };
+    dfaiss_status_t status = set_up(&server, err);
+    if (status == DFAISS_OK) {
+        loop(&server);
+        status = server.failed;
+        if (status != DFAISS_OK && err)
+            *err = server.failure;
+    }
+    clear(&server);
+    return status;
+}

@@ -1,0 +1,17 @@
+/* A server rank: keeps its shard of every index, answers clients, and takes part in what the servers do together. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "base/error.h"
+#include "transport/transport.h"
+
+typedef struct server_options {
+    const char *storage; /* folder of checkpoints; borrowed */
+    int threads;         /* of searches, and of the builder; 0: the cores this rank may use, shared out over the servers that share them */
+} server_options_t;
+
+/* Serves until a client asks for shut-down. Collective over the servers; blocks. A failure of MPI ends it; the failure of a request goes to the client
+ * that asked. */
+CHECKED dfaiss_status_t server_run(transport_t *transport, const server_options_t *options, dfaiss_error_t *err);
+
+#endif

@@ -1,0 +1,241 @@
+/* What the files of the server room share: the server's state, the indexes it hosts, and the three ways in which work waits here.
+ *
+ *   operation  something that all servers do together, down a tree of servers and back up (operation.c); one table row each
+ *   job        something for the builder thread (job.c)
+ *   request    something that a client asked for (request.c); the answer goes to that client
+ */
+#ifndef SERVER_SERVER_INTERNAL_H
+#define SERVER_SERVER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "message/message.h"
+#include "server/server.h"
+#include "shard/builder.h"
+#include "shard/search.h"
+#include "shard/shard.h"
+
+typedef struct server server_t;
+
+/* ---- indexes ---- */
+
+typedef struct hosted {
+    struct hosted *next;
+    char name[MESSAGE_NAME];
+    shard_t *shard;
+    bool own_ids;
+    bool overwrite;     /* the next save replaces what the storage has under this name */
+    int64_t generation; /* loaded or saved last; 0: none */
+    int64_t saved_vectors; /* of the whole index, in that generation */
+    int64_t next_id;       /* greater than every id in that generation */
+    int64_t file_bytes; /* of this server's file of it */
+    int users;          /* operations, jobs and searches that hold on to the shard */
+    int64_t queries;
+    dfaiss_status_t build_status; /* the first failure of indexing */
+    dfaiss_error_t build_error;
+} hosted_t;
+
+hosted_t *hosted_find(server_t *server, const char *name);
+/* ERR_NOT_FOUND where no index of that name is here. */
+CHECKED dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, dfaiss_error_t *err);
+/* Takes over the shard, also on failure. ERR_EXISTS where the name is taken. */
+CHECKED dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, hosted_t **out, dfaiss_error_t *err);
+/* Nobody may be using it. */
+void hosted_remove(server_t *server, hosted_t *hosted);
+/* Where checkpoints of an index with this configuration lie. */
+const char *hosted_storage(const server_t *server, const index_config_t *config);
+
+/* ---- jobs of the builder ---- */
+
+typedef struct job job_t;
+struct job {
+    job_t *next;
+    hosted_t *hosted; /* whose shard must not be changing when the job starts; NULL: none */
+    dfaiss_status_t (*prepare)(job_t *job, dfaiss_error_t *err); /* main thread, right before the work; may be NULL */
+    builder_work_t *work;                                        /* gets the job's context */
+    void (*done)(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error); /* main thread; owns the job then */
+    void *context;
+};
+
+/* Queues a job, taken over; context is the caller's business. */
+void job_submit(server_t *server, job_t *job);
+/* Takes the outcome of work that has ended and starts what waits, else indexing. True where something happened. */
+bool jobs_advance(server_t *server);
+void jobs_clear(server_t *server);
+
+/* ---- operations of all servers ---- */
+
+typedef struct operation operation_t;
+
+typedef struct operation_type {
+    const char *name;
+    /* Does this server's part, or starts it; ends with operation_local_end, now or later. */
+    void (*begin)(server_t *server, operation_t *operation);
+    /* Merges another server's result, which is the operation's own so far, with one more: body appended, bulk by this function. NULL: no bulk. */
+    void (*merge_bulk)(server_t *server, operation_t *operation, void *bulk, size_t bulk_size);
+} operation_type_t;
+
+typedef enum operation_kind {
+    OPERATION_CREATE,
+    OPERATION_LOAD,
+    OPERATION_INSTALL,
+    OPERATION_TRAIN,
+    OPERATION_FLUSH,
+    OPERATION_WRITE,
+    OPERATION_DROP,
+    OPERATION_SEARCH,
+    OPERATION_STATISTICS,
+    OPERATION_SHUTDOWN,
+    OPERATION_COUNT
+} operation_kind_t;
+
+/* Called at the root when all servers have ended: status, error, result and bulk are merged. It may take the bulk (set it to NULL). */
+typedef void operation_end_t(server_t *server, operation_t *operation, void *context);
+
+struct operation {
+    operation_t *next;
+    const operation_type_t *type;
+    uint32_t root;
+    uint64_t number;
+    int children_left;
+    bool local_ended;
+    bool ended;
+    int sends_left; /* of the argument's bulk to children, or of the result's to the parent */
+
+    bytes_writer_t argument; /* the operation's own argument */
+    void *argument_bulk;     /* memory_map block; owned */
+    size_t argument_bulk_size;
+
+    dfaiss_status_t status; /* the first failure of any server */
+    dfaiss_error_t error;
+    bytes_writer_t result; /* the results of all servers so far, one after the other */
+    void *bulk;            /* memory_map block; owned */
+    size_t bulk_size;
+
+    operation_end_t *end; /* at the root */
+    void *context;
+    void *state; /* of the type's functions */
+};
+
+/* Begins an operation here, as its root. argument's memory and the bulk are taken over, also on failure; end is called in any case, with the failure if there was one. */
+void operation_start(server_t *server, operation_kind_t kind, bytes_writer_t *argument, void *bulk, size_t bulk_size, operation_end_t *end, void *context);
+/* This server's part has ended; on success result and bulk may have been filled. */
+void operation_local_end(server_t *server, operation_t *operation, dfaiss_status_t status, const dfaiss_error_t *error);
+void operation_on_spread(server_t *server, transport_message_t *message);
+void operation_on_gather(server_t *server, transport_message_t *message);
+/* Frees operations that have ended and whose sends have left. */
+bool operations_advance(server_t *server);
+void operations_clear(server_t *server);
+/* The row of the table. */
+const operation_type_t *operation_type(uint32_t kind);
+
+/* The parts of operations, a file each. */
+void operation_create(server_t *server, operation_t *operation);
+void operation_load(server_t *server, operation_t *operation);
+void operation_install(server_t *server, operation_t *operation);
+void operation_train(server_t *server, operation_t *operation);
+void operation_flush(server_t *server, operation_t *operation);
+void operation_write(server_t *server, operation_t *operation);
+void operation_drop(server_t *server, operation_t *operation);
+void operation_search(server_t *server, operation_t *operation);
+void operation_search_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size);
+void operation_statistics(server_t *server, operation_t *operation);
+void operation_shutdown(server_t *server, operation_t *operation);
+
+/* ---- requests of clients ---- */
+
+typedef struct request {
+    struct request *next;
+    int client; /* world rank */
+    message_kind_t kind;
+    uint64_t correlation;
+    char index[MESSAGE_NAME]; /* control requests: for one index they take turns */
+    bool running;
+    transport_message_t message; /* body and bulk, until the handler takes them */
+    void *state;                 /* of the handler */
+} request_t;
+
+/* Answers and frees the request. body (the result behind the outcome, may be NULL) is copied; the bulk is taken over. */
+void request_answer(server_t *server, request_t *request, dfaiss_status_t status, const dfaiss_error_t *error, const bytes_writer_t *body, void *bulk,
+                    size_t bulk_size);
+/* Answers CREATE and LOAD: what a client needs to know of the index, which is here now. */
+void request_answer_loaded(server_t *server, request_t *request);
+/* Removes what a failed CREATE or LOAD has left on some servers, then answers with the failure. */
+void request_fail_and_drop(server_t *server, request_t *request, const dfaiss_error_t *error);
+/* A message of a client arrived. Takes over body and bulk. */
+void request_on_message(server_t *server, transport_message_t *message);
+void requests_clear(server_t *server);
+
+/* Handlers of requests: each ends with request_answer, now or later. */
+void request_create(server_t *server, request_t *request);
+void request_load(server_t *server, request_t *request);
+void request_sample(server_t *server, request_t *request);
+void request_train(server_t *server, request_t *request);
+void request_add(server_t *server, request_t *request);
+void request_flush(server_t *server, request_t *request);
+void request_save(server_t *server, request_t *request);
+void request_drop(server_t *server, request_t *request);
+void request_search(server_t *server, request_t *request);
+void request_fetch(server_t *server, request_t *request);
+void request_statistics(server_t *server, request_t *request);
+void request_shutdown(server_t *server, request_t *request);
+
+/* Answers adds that were held back, where the builder has caught up. */
+bool held_adds_advance(server_t *server);
+/* Ends flushes whose rows are all indexed. */
+bool flushes_advance(server_t *server);
+/* Removes indexes that were dropped, when nobody uses them any more. */
+bool drops_advance(server_t *server);
+
+/* ---- searching ---- */
+
+typedef struct lead lead_t;
+typedef struct active_search active_search_t;
+
+CHECKED dfaiss_status_t lead_create(server_t *server, lead_t **out, dfaiss_error_t *err);
+void lead_destroy(server_t *server, lead_t *lead);
+/* Puts waiting requests into operations. */
+bool lead_advance(server_t *server);
+/* Runs one slice of one search of this server's shards. */
+bool searches_advance(server_t *server);
+void searches_clear(server_t *server);
+
+/* ---- the server ---- */
+
+struct server {
+    transport_t *transport;
+    const server_options_t *options;
+    int number;
+    int servers;
+    int threads;
+    team_t *team;
+    builder_t *builder;
+    hosted_t *hosted;
+
+    job_t *jobs; /* waiting, first comes first */
+    job_t *job;  /* under way */
+    hosted_t *building; /* indexing is under way for */
+
+    operation_t *operations;
+    uint64_t last_operation;
+
+    request_t *control;    /* control requests: running or waiting */
+    request_t *held_adds;  /* taken in, to be answered when the builder has caught up */
+
+    lead_t *lead;
+    active_search_t *searches; /* of this server's shards, taking turns */
+    void *merge_scratch;
+    size_t merge_scratch_size;
+
+    bool stopping;
+    dfaiss_status_t failed; /* MPI failed: the loop ends */
+    dfaiss_error_t failure;
+};
+
+/* Sends, and remembers a failure of MPI for the loop. bulk is borrowed until done is called; on failure done is called too. */
+void server_send(server_t *server, int rank, message_kind_t kind, uint64_t correlation, const bytes_writer_t *body, const void *bulk, size_t bulk_size,
+                 transport_done_t *done, void *context);
+
+#endif

@@ -1,0 +1,89 @@
+/* STATISTICS: what every server tells of itself and of an index; and SHUTDOWN. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "message/loaded.h"
+#include "message/named.h"
+#include "message/statistics.h"
+#include "server/server_internal.h"
+
+static void describe_index(const hosted_t *hosted, message_statistics_t *statistics) {
+    const shard_t *shard = hosted->shard;
+    shard_bytes_t bytes = shard_bytes(shard);
+    statistics->rows = shard_rows(shard);
+    statistics->buffered = shard_rows(shard) - shard_indexed(shard);
+    statistics->trained = shard_trained(shard);
+    statistics->index_bytes = (int64_t)bytes.index;
+    statistics->metadata_bytes = (int64_t)bytes.metadata;
+    statistics->buffered_bytes = (int64_t)bytes.buffered;
+    statistics->file_bytes = hosted->file_bytes;
+    statistics->queries = hosted->queries;
+    statistics->build_nanoseconds = shard_build_nanoseconds(shard);
+}
+
+void operation_statistics(server_t *server, operation_t *operation) {
+    char index[MESSAGE_NAME];
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = message_named_decode(MESSAGE_STATISTICS, operation->argument.data, operation->argument.size, index, &error);
+    hosted_t *hosted = NULL;
+    if (status == DFAISS_OK && index[0])
+        status = hosted_get(server, index, &hosted, &error);
+    if (status == DFAISS_OK) {
+        message_statistics_t statistics = {
+            .server = server->number,
+            .threads = server->threads,
+            .resident_bytes = (int64_t)memory_resident(),
+            .resident_peak = (int64_t)memory_resident_peak(),
+        };
+        if (hosted)
+            describe_index(hosted, &statistics);
+        message_statistics_encode(&statistics, &operation->result);
+    }
+    operation_local_end(server, operation, status, &error);
+}
+
+static void answer_result(server_t *server, operation_t *operation, void *context) {
+    request_answer(server, context, operation->status, &operation->error, &operation->result, NULL, 0);
+}
+
+void request_statistics(server_t *server, request_t *request) {
+    bytes_writer_t argument = {0};
+    bytes_put(&argument, request->message.body, request->message.body_size);
+    operation_start(server, OPERATION_STATISTICS, &argument, NULL, 0, answer_result, request);
+}
+
+void operation_shutdown(server_t *server, operation_t *operation) {
+    dfaiss_error_t error = {0};
+    server->stopping = true;
+    operation_local_end(server, operation, DFAISS_OK, &error);
+}
+
+void request_shutdown(server_t *server, request_t *request) {
+    bytes_writer_t argument = {0};
+    operation_start(server, OPERATION_SHUTDOWN, &argument, NULL, 0, answer_result, request);
+}
+
+void request_answer_loaded(server_t *server, request_t *request) {
+    dfaiss_error_t error = {0};
+    bytes_writer_t body = {0};
+    char *config = NULL;
+    hosted_t *hosted;
+    dfaiss_status_t status = hosted_get(server, request->index, &hosted, &error);
+    if (status == DFAISS_OK)
+        status = index_config_print(shard_config(hosted->shard), true, &config, &error);
+    if (status == DFAISS_OK) {
+        message_loaded_t loaded = {
+            .generation = hosted->generation,
+            .rows = hosted->saved_vectors,
+            .next_id = hosted->next_id,
+            .own_ids = hosted->own_ids,
+            .config = config,
+            .config_size = strlen(config),
+        };
+        message_loaded_encode(&loaded, &body);
+    }
+    free(config);
+    request_answer(server, request, status, &error, &body, NULL, 0);
+    bytes_writer_destroy(&body);
+}
