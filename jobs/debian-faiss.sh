@@ -155,6 +155,7 @@ if [ -z "$prefix" ]; then
     source_folder=$(fetch_source)
     name=$(basename "$source_folder")
     say "building ${name/-/ } for $(processor_level) with $(job_count) jobs, once (1 to 2 minutes on two cores)"
+    rm -rf "$cache"/building.* # of set-ups that were killed: whoever holds the lock is the only one
     staging=$(mktemp -d "$cache/building.XXXXXX")
     chmod 755 "$staging"
     build "$source_folder" "$staging" "$cache/$name-$flavour" > "$work/faiss-build.log" 2>&1 || fail_with_log "$work/faiss-build.log" "the build failed"

@@ -3,7 +3,7 @@
 # Run it again after any change: what is done is not done twice.
 set -euo pipefail
 
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/.." && pwd -P)
 cache=${DFAISS_CACHE:-${HOME:?set HOME or DFAISS_CACHE}/.cache/dfaiss}
 packages=(g++ gcc make cmake ninja-build pkg-config dpkg-dev
     openmpi-bin libopenmpi-dev libhdf5-dev libjansson-dev libxxhash-dev libopenblas-openmp-dev
@@ -119,13 +119,21 @@ find_faiss() {
     faiss_prefix=$("$root/jobs/debian-faiss.sh") || exit 1
 }
 
+cached_value() { sed -n "s/^$2:[A-Z]*=//p" "$1"; } # FILE KEY
+
+# What cmake remembers is of no use with another faiss, or where the folder was copied from another tree.
+is_of_another_build() {
+    [ -f "$1" ] || return
+    [ "$(cached_value "$1" CMAKE_HOME_DIRECTORY)" != "$root" ] ||
+        { [ -n "$faiss_prefix" ] && [ "$(cached_value "$1" CMAKE_PREFIX_PATH)" != "$faiss_prefix" ]; }
+}
+
 configure() {
     local arguments=("-DCMAKE_BUILD_TYPE=Release" "-DDFAISS_SANITIZE=$sanitize") known=$build_dir/CMakeCache.txt
     if [ -n "$faiss_prefix" ]; then
         arguments+=("-DCMAKE_PREFIX_PATH=$faiss_prefix")
     fi
-    # Another faiss than last time: what cmake remembers of the first one would be mixed with the second.
-    if [ -n "$faiss_prefix" ] && [ -f "$known" ] && ! grep -q -x "CMAKE_PREFIX_PATH:[A-Z]*=$faiss_prefix" "$known"; then
+    if is_of_another_build "$known"; then
         rm -rf "$known" "$build_dir/CMakeFiles"
     fi
     if [ ! -f "$known" ]; then

@@ -33,7 +33,7 @@ done
 build_dir=$root/build
 if [ "$sanitize" = yes ]; then
     build_dir=$root/build-asan
-    setup_options+=(--sanitize address,undefined)
+    setup_options+=(--sanitize "address,undefined")
     # Without a choice of the caller: the tests of the rooms, and of those with ranks the smallest jobs.
     [ ${#ctest_options[@]} -gt 0 ] || ctest_options=(-R '^(unit\..*|mpi\..*\.[23])$')
     export ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1
