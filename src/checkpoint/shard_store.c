@@ -252,7 +252,7 @@ static dfaiss_status_t write_graph(hdf5_file_t *file, const engine_store_t *stor
     graph_name(graph, name, sizeof name);
     if (!sink.checksum || XXH3_64bits_reset(sink.checksum) != XXH_OK) {
         XXH3_freeState(sink.checksum);
-        return error_memory(file->err, sizeof(XXH3_state_t), "a checksum");
+        return error_set(file->err, DFAISS_ERR_MEMORY, file->path, "not enough memory for a checksum");
     }
     dfaiss_status_t status = hdf5_stream_create_growing(file, name, &sink.stream);
     if (status == DFAISS_OK)
