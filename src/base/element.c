@@ -72,9 +72,10 @@ void element_widen(element_t element, const void *from, size_t count, float *to)
     }
 }
 
+/* A NaN becomes low: its conversion to an integer would be undefined. */
 static float clamped_round(float value, float low, float high) {
     float rounded = roundf(value);
-    return rounded < low ? low : rounded > high ? high : rounded;
+    return rounded > low ? fminf(rounded, high) : low;
 }
 
 void element_narrow(element_t element, const float *from, size_t count, void *to) {
@@ -152,8 +153,9 @@ void element_normalize(float *rows, int64_t n, int64_t dim) {
             sum += (double)x[i] * (double)x[i];
         if (sum == 0)
             continue;
-        float scale = (float)(1 / sqrt(sum));
+        /* In double: the reciprocal of a length below 2^-128 is no float. */
+        double scale = 1 / sqrt(sum);
         for (int64_t i = 0; i < dim; i++)
-            x[i] *= scale;
+            x[i] = (float)((double)x[i] * scale);
     }
 }

@@ -32,7 +32,7 @@ bool element_from_name(const char *name, element_t *element);
 /* Widens count components to fp32. */
 void element_widen(element_t element, const void *from, size_t count, float *to);
 
-/* Rounds count fp32 values to the type (nearest, saturating for the integers). */
+/* Rounds count fp32 values to the type: to the nearest, saturating for the integers, whose least value also stands for NaN. */
 void element_narrow(element_t element, const float *from, size_t count, void *to);
 
 /* The number of the first component that is NaN or infinite; count where all are finite. */

@@ -22,6 +22,19 @@ const char *dfaiss_status_meaning(dfaiss_status_t status) {
     return (unsigned)status < DFAISS_STATUS_COUNT ? statuses[status].meaning : "no status of dfaiss";
 }
 
+/* Text that was cut to fill its buffer must not end inside a character of UTF-8: what reads it as JSON would refuse the whole. */
+static void drop_half_character(char *text, size_t capacity) {
+    size_t length = strlen(text), start = length;
+    if (length + 1 < capacity)
+        return;
+    while (start > 0 && length - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+        start--;
+    unsigned char lead = start > 0 ? (unsigned char)text[start - 1] : 0;
+    size_t wanted = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
+    if (length - start < wanted)
+        text[start - 1] = 0;
+}
+
 dfaiss_status_t error_set(dfaiss_error_t *err, dfaiss_status_t code, const char *where, const char *format, ...) {
     if (err) {
         /* The arguments may point into err itself, so the text is made aside. */
@@ -31,6 +44,8 @@ dfaiss_status_t error_set(dfaiss_error_t *err, dfaiss_status_t code, const char 
         vsnprintf(made.text, sizeof made.text, format, arguments);
         va_end(arguments);
         snprintf(made.where, sizeof made.where, "%s", where ? where : "");
+        drop_half_character(made.text, sizeof made.text);
+        drop_half_character(made.where, sizeof made.where);
         *err = made;
     }
     return code;
@@ -73,6 +88,7 @@ dfaiss_status_t error_prefix(dfaiss_error_t *err, dfaiss_status_t code, const ch
     va_end(arguments);
     if (length >= 0 && (size_t)length < sizeof text)
         snprintf(text + length, sizeof text - (size_t)length, "%s", err->text);
+    drop_half_character(text, sizeof text);
     memcpy(err->text, text, sizeof text);
     return err->code;
 }

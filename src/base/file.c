@@ -143,9 +143,13 @@ dfaiss_status_t file_make_directories(const char *path, dfaiss_error_t *err) {
     for (char *slash = strchr(made + 1, '/');; slash = strchr(slash + 1, '/')) {
         if (slash)
             *slash = 0;
-        /* EEXIST may mean a file; the next step, or the check below, then says so. */
-        if (mkdir(made, 0777) != 0 && errno != EEXIST)
-            return error_system(err, "make directory", made, errno);
+        /* Where something is already, some file systems answer EACCES or EROFS instead of EEXIST. If it is a file, the next step, or the check
+         * below, says so. */
+        if (mkdir(made, 0777) != 0) {
+            int failure = errno;
+            if (!file_exists(made))
+                return error_system(err, "make directory", made, failure);
+        }
         if (!slash)
             break;
         *slash = '/';
@@ -162,7 +166,8 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
     (void)info;
     (void)type;
     (void)place;
-    return remove(path);
+    /* Another process may be removing the same tree; its share is none of our failures. */
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 dfaiss_status_t file_remove_tree(const char *path, dfaiss_error_t *err) {
