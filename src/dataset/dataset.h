@@ -1,7 +1,8 @@
 /* Vector files as one input: several files, one after the other, with one dimension and one element type.
  *
  * The format follows from the ending: .fvecs .bvecs .fbin .f16bin .u8bin .i8bin .npy (fp32, fp16, u8, i8; C order), or any name with a raw
- * description (row-major, no header). Files are mapped, so they may be larger than memory. Sizes are checked against headers when opened.
+ * description (row-major, no header). Files are mapped, so they may be larger than memory. Sizes are checked against headers when opened;
+ * a file that is cut short afterwards, while it is read, ends the process (SIGBUS).
  */
 #ifndef DATASET_DATASET_H
 #define DATASET_DATASET_H
@@ -11,7 +12,8 @@
 #include "base/element.h"
 #include "base/error.h"
 
-/* How to read a file without a header. rows 0: as many as the file holds (its size must then be a whole number of rows). */
+/* How to read files without a header. With it, every file is read so, whatever its ending. rows 0: as many as each file holds (its size must then be a
+ * whole number of rows); else the first `rows` of each. */
 typedef struct dataset_raw {
     element_t element;
     int64_t dim;

@@ -73,8 +73,8 @@ static dfaiss_status_t fail_twice(const char *path, const int64_t *ids, int64_t 
     int64_t other = one + 1;
     while (ids[other] != id)
         other++;
-    return error_set(err, DFAISS_ERR_DATA, path, "%s, row %lld: id %lld is also that of row %lld; ids must differ", path, (long long)other, (long long)id,
-                     (long long)one);
+    return error_set(err, DFAISS_ERR_DATA, path, "%s, row %lld: id %lld is also that of row %lld; ids must differ", path, (long long)other,
+                     (long long)id, (long long)one);
 }
 
 static dfaiss_status_t check_different(const char *path, const int64_t *ids, int64_t n, dfaiss_error_t *err) {

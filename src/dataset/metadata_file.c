@@ -192,7 +192,8 @@ static dfaiss_status_t read_lines(metadata_file_t *file, int64_t n, bytes_writer
         size_t size = 0;
         TRY(next_object(file, &text, &size, err));
         if (!text)
-            return error_set(err, DFAISS_ERR_DATA, file->path, "%s ends after line %lld, but each vector needs a line", file->path, (long long)file->line);
+            return error_set(err, DFAISS_ERR_DATA, file->path, "%s ends after line %lld, but each vector needs a line", file->path,
+                             (long long)file->line);
         bytes_put(out, text, size);
         if (out->failed)
             return error_memory(err, size, file->path);
@@ -215,7 +216,8 @@ static dfaiss_status_t check_lines(metadata_file_t *file, int64_t n, dfaiss_erro
     for (int64_t i = 0; i < n; i++) {
         TRY(next_object(file, &text, &size, err));
         if (!text)
-            return error_set(err, DFAISS_ERR_DATA, file->path, "%s has %lld lines, %lld vectors need one each", file->path, (long long)i, (long long)n);
+            return error_set(err, DFAISS_ERR_DATA, file->path, "%s has %lld lines, %lld vectors need one each", file->path, (long long)i,
+                             (long long)n);
     }
     TRY(next_filled_line(file, &text, &size, err));
     if (text)

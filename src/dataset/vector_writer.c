@@ -57,7 +57,8 @@ static dfaiss_status_t check_shape(const char *path, int64_t rows, int64_t colum
     return DFAISS_OK;
 }
 
-dfaiss_status_t vector_writer_create(const char *path, int64_t rows, int64_t columns, size_t component_bytes, vector_writer_t **out, dfaiss_error_t *err) {
+dfaiss_status_t vector_writer_create(const char *path, int64_t rows, int64_t columns, size_t component_bytes, vector_writer_t **out,
+                                     dfaiss_error_t *err) {
     TRY(check_shape(path, rows, columns, component_bytes, err));
     vector_writer_t *writer = malloc(sizeof *writer);
     if (!writer)
@@ -90,8 +91,8 @@ dfaiss_status_t vector_writer_create(const char *path, int64_t rows, int64_t col
 
 dfaiss_status_t vector_writer_append(vector_writer_t *writer, const void *rows, int64_t n, dfaiss_error_t *err) {
     if (n < 0 || n > writer->rows - writer->written)
-        return error_set(err, DFAISS_ERR_ARG, writer->path, "%s was to hold %lld rows; %lld came, and now %lld more", writer->path, (long long)writer->rows,
-                         (long long)writer->written, (long long)n);
+        return error_set(err, DFAISS_ERR_ARG, writer->path, "%s was to hold %lld rows; %lld came, and now %lld more", writer->path,
+                         (long long)writer->rows, (long long)writer->written, (long long)n);
     TRY(put(writer, rows, (size_t)n * writer->row_bytes, err));
     writer->written += n;
     return DFAISS_OK;
