@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/memory_limit.h"
+
 /* Below this a mapping of its own costs more than it gives back. */
 enum { MAPPED_FROM = 256 << 10 };
 
@@ -51,5 +53,7 @@ size_t memory_resident_peak(void) {
 }
 
 size_t memory_available(void) {
-    return proc_value("/proc/meminfo", "MemAvailable", SIZE_MAX);
+    size_t node = proc_value("/proc/meminfo", "MemAvailable", SIZE_MAX);
+    size_t room = memory_limit_room("/proc/self/cgroup", "/sys/fs/cgroup");
+    return room < node ? room : node;
 }

@@ -22,7 +22,8 @@ void memory_unmap(void *block, size_t bytes);
 size_t memory_resident(void);
 size_t memory_resident_peak(void);
 
-/* Bytes of memory that could be had now without swapping (SIZE_MAX where the system does not say). */
+/* Bytes of memory that could be had now without swapping, on this node and within the limit of the job or container (SIZE_MAX where the system
+ * does not say). */
 size_t memory_available(void);
 
 #endif

@@ -1,8 +1,10 @@
 /* Memory: blocks that are zero and can be written to the end, products that do not fit, and what the system says of itself; log lines. */
 #include "check.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/memory_limit.h"
 
 static void test_blocks(void **state) {
     (void)state;
@@ -57,6 +59,61 @@ static void test_resident(void **state) {
     assert_true(memory_available() > 0);
 }
 
+static dfaiss_error_t error;
+static char folder[256];
+
+/* FOLDER/NAME, written with its folders. */
+static void write_file(const char *name, const char *text) {
+    char path[512];
+    assert_ok(file_join(path, sizeof path, folder, name, &error), error);
+    *strrchr(path, '/') = 0;
+    assert_ok(file_make_directories(path, &error), error);
+    assert_ok(file_join(path, sizeof path, folder, name, &error), error);
+    assert_ok(file_replace(path, text, strlen(text), &error), error);
+}
+
+static size_t room(void) {
+    char membership[512];
+    assert_ok(file_join(membership, sizeof membership, folder, "groups", &error), error);
+    return memory_limit_room(membership, folder);
+}
+
+/* The tightest of a group and those above it counts; the files that the kernel caches for it do not. */
+static void test_limit_of_a_group(void **state) {
+    (void)state;
+    check_make_folder(folder, sizeof folder);
+    assert_true(room() == SIZE_MAX);
+    write_file("groups", "12:cpu:/job\n0::/job/step\n");
+    assert_true(room() == SIZE_MAX);
+    write_file("job/step/memory.max", "max\n");
+    assert_true(room() == SIZE_MAX);
+    write_file("job/memory.max", "10000\n");
+    write_file("job/memory.current", "4000\n");
+    assert_int_equal(room(), 6000);
+    write_file("job/memory.stat", "anon 5\nfile 3000\ninactive_file 1000\nactive_file 500\n");
+    assert_int_equal(room(), 7500);
+    write_file("job/step/memory.max", "900\n");
+    assert_int_equal(room(), 900);
+    write_file("job/step/memory.current", "901\n");
+    assert_int_equal(room(), 0);
+    assert_ok(file_remove_tree(folder, &error), error);
+}
+
+static void test_limit_of_a_group_of_version_1(void **state) {
+    (void)state;
+    check_make_folder(folder, sizeof folder);
+    write_file("groups", "9:memoryless:/none\n4:cpu,memory:/slurm/job\n0::/\nnonsense\n");
+    assert_true(room() == SIZE_MAX);
+    write_file("memory/slurm/job/memory.limit_in_bytes", "9223372036854771712\n");
+    write_file("memory/slurm/memory.limit_in_bytes", "5000\n");
+    write_file("memory/slurm/memory.usage_in_bytes", "3000\n");
+    write_file("memory/slurm/memory.stat", "inactive_file 7\ntotal_inactive_file 100\n");
+    assert_int_equal(room(), 2100);
+    write_file("memory/memory.limit_in_bytes", "50\n");
+    assert_int_equal(room(), 50);
+    assert_ok(file_remove_tree(folder, &error), error);
+}
+
 static char last_line[1200];
 static log_level_t last_level;
 
@@ -91,6 +148,8 @@ int main(void) {
         cmocka_unit_test(test_blocks_that_cannot_be),
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_resident),
+        cmocka_unit_test(test_limit_of_a_group),
+        cmocka_unit_test(test_limit_of_a_group_of_version_1),
         cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
