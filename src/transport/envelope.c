@@ -2,11 +2,11 @@
 
 #include "transport/transport.h"
 
-enum { MAGIC = 0x316d6664, VERSION = 1 };
+enum { MAGIC = 0x316d6664 };
 
 void envelope_encode(bytes_writer_t *writer, const envelope_t *envelope) {
     bytes_put_u32(writer, MAGIC);
-    bytes_put_u8(writer, VERSION);
+    bytes_put_u8(writer, ENVELOPE_VERSION);
     bytes_put_u8(writer, envelope->flags);
     bytes_put_u8(writer, 0);
     bytes_put_u8(writer, 0);
@@ -59,8 +59,8 @@ dfaiss_status_t envelope_decode(bytes_reader_t *reader, envelope_t *envelope, df
         return error_set(err, DFAISS_ERR_PEER, "", "%zu bytes, an envelope has %d", received, ENVELOPE_BYTES);
     if (magic != MAGIC)
         return error_set(err, DFAISS_ERR_PEER, "", "magic 0x%08x, expected 0x%08x: no message of dfaiss", (unsigned)magic, MAGIC);
-    if (version != VERSION || zeros)
-        return error_set(err, DFAISS_ERR_PEER, "", "version %u, this is version %d: all ranks need the same dfaiss", (unsigned)version, VERSION);
+    if (version != ENVELOPE_VERSION || zeros)
+        return error_set(err, DFAISS_ERR_PEER, "", "version %u, this is version %d: all ranks need the same dfaiss", (unsigned)version, ENVELOPE_VERSION);
     TRY(check_pieces(envelope, err));
     return check_lengths(envelope, reader->left, err);
 }

@@ -24,6 +24,7 @@
 #include "base/error.h"
 
 enum {
+    ENVELOPE_VERSION = 1,
     ENVELOPE_BYTES = 40,
     ENVELOPE_BODY_FOLLOWS = 1,
     ENVELOPE_BULK_FOLLOWS = 2,

@@ -71,6 +71,7 @@ struct transport {
     int *number;  /* [size]: number of a rank among the servers or among the clients */
     bool *server; /* [size] */
     int *ranks;   /* [size]: the servers, then the clients */
+    int *hellos;  /* what each rank said when it joined */
     bool joined;  /* on all ranks: leaving is collective */
 
     /* The first RECEIVES entries are the receives for envelopes, posted or MPI_REQUEST_NULL; behind them everything else under way. */

@@ -1,7 +1,11 @@
 /* The world that messages travel in: who is a server and who a client, and joining and leaving together. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "transport/internal.h"
+
+/* What each rank tells all others. */
+enum { HELLO_SERVER, HELLO_VERSION, HELLO_PACKET_LIMIT, HELLO_COUNT };
 
 static dfaiss_status_t duplicate(MPI_Comm world, MPI_Comm *comm, dfaiss_error_t *err) {
     int code = MPI_Comm_dup(world, comm);
@@ -37,8 +41,9 @@ static dfaiss_status_t allocate(transport_t *transport, dfaiss_error_t *err) {
     transport->number = calloc(ranks, sizeof *transport->number);
     transport->ranks = calloc(ranks, sizeof *transport->ranks);
     transport->server = calloc(ranks, sizeof *transport->server);
+    transport->hellos = calloc(ranks, HELLO_COUNT * sizeof *transport->hellos);
     transport->packets = malloc((size_t)RECEIVES * PACKET_LIMIT);
-    if (!transport->number || !transport->ranks || !transport->server || !transport->packets)
+    if (!transport->number || !transport->ranks || !transport->server || !transport->hellos || !transport->packets)
         return error_memory(err, ranks * sizeof *transport->ranks + (size_t)RECEIVES * PACKET_LIMIT, "messages between ranks");
     TRY(transport_requests_reserve(transport, RECEIVES, err));
     for (int i = 0; i < RECEIVES; i++) {
@@ -64,9 +69,26 @@ static dfaiss_status_t prepare(MPI_Comm comm, transport_t **out, dfaiss_error_t 
     return allocate(transport, err);
 }
 
-static void number_ranks(transport_t *transport) {
-    for (int rank = 0; rank < transport->size; rank++)
+/* Programs built with different versions of the library must not meet: a packet that is longer than the receive posted for it is memory that MPI may
+ * overwrite (seen with Open MPI 4.1.4 on one node). */
+static dfaiss_status_t compare_versions(const transport_t *transport, const int *hellos, dfaiss_error_t *err) {
+    for (int rank = 1; rank < transport->size; rank++) {
+        const int *hello = hellos + (size_t)rank * HELLO_COUNT;
+        if (hello[HELLO_VERSION] == hellos[HELLO_VERSION] && hello[HELLO_PACKET_LIMIT] == hellos[HELLO_PACKET_LIMIT])
+            continue;
+        char where[32];
+        snprintf(where, sizeof where, "rank %d", rank);
+        return error_set(err, DFAISS_ERR_PEER, where, "rank %d has version %d of the messages, rank 0 version %d: all ranks need the same dfaiss", rank,
+                         hello[HELLO_VERSION], hellos[HELLO_VERSION]);
+    }
+    return DFAISS_OK;
+}
+
+static void number_ranks(transport_t *transport, const int *hellos) {
+    for (int rank = 0; rank < transport->size; rank++) {
+        transport->server[rank] = hellos[(size_t)rank * HELLO_COUNT + HELLO_SERVER] != 0;
         transport->servers += transport->server[rank];
+    }
     int server = 0, client = 0;
     for (int rank = 0; rank < transport->size; rank++) {
         int number = transport->server[rank] ? server++ : client++;
@@ -77,10 +99,12 @@ static void number_ranks(transport_t *transport) {
 
 /* Collective; the same answer on all ranks. */
 static dfaiss_status_t find_roles(transport_t *transport, bool server, dfaiss_error_t *err) {
-    int code = MPI_Allgather(&server, 1, MPI_C_BOOL, transport->server, 1, MPI_C_BOOL, transport->comm);
+    const int mine[HELLO_COUNT] = {[HELLO_SERVER] = server, [HELLO_VERSION] = ENVELOPE_VERSION, [HELLO_PACKET_LIMIT] = PACKET_LIMIT};
+    int code = MPI_Allgather(mine, HELLO_COUNT, MPI_INT, transport->hellos, HELLO_COUNT, MPI_INT, transport->comm);
     if (code != MPI_SUCCESS)
         return transport_mpi_error(code, "MPI_Allgather", err);
-    number_ranks(transport);
+    TRY(compare_versions(transport, transport->hellos, err));
+    number_ranks(transport, transport->hellos);
     if (transport->servers == 0)
         return error_set(err, DFAISS_ERR_ARG, "servers", "none of the %d ranks is a server; at least one server and one client are needed", transport->size);
     if (transport->servers == transport->size)
@@ -191,6 +215,7 @@ void transport_destroy(transport_t *transport) {
     free(transport->number);
     free(transport->ranks);
     free(transport->server);
+    free(transport->hellos);
     free(transport);
 }
 
