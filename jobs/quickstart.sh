@@ -11,11 +11,12 @@ neighbors=10
 usage() {
     cat <<'TEXT'
 usage: jobs/quickstart.sh [--data FILE... --queries FILE [--groundtruth FILE]] [--config FILE] [--metric l2|dot|cosine]
-                          [--servers N] [--storage DIR] [--work DIR] [--no-install] [--program FILE]
+                          [--raw TYPE --dim D] [--servers N] [--storage DIR] [--work DIR] [--no-install] [--program FILE]
 
   --data FILE...        your vectors: .fbin .f16bin .u8bin .i8bin .fvecs .bvecs .npy (default: 200,000 x 96 generated)
   --queries FILE        your queries
   --groundtruth FILE    their true neighbours (.ibin or .ivecs); without them no recall is measured
+  --raw TYPE --dim D    your files have no header: rows of D components of f32, f16, u8 or i8
   --config FILE         what index to build (default: configs/ivf_simple.json)
   --metric NAME         in place of the configuration's metric
   --servers N           server ranks (default: 4); one more rank is the client
@@ -39,7 +40,7 @@ wrong_usage() {
 }
 
 parse_arguments() {
-    data=() queries='' groundtruth='' metric='' servers=4 storage='' program='' setup_options=()
+    data=() queries='' groundtruth='' metric='' raw='' dim='' servers=4 storage='' program='' setup_options=()
     config=$root/configs/ivf_simple.json
     work=$root/build/quickstart
     while [ $# -gt 0 ]; do
@@ -51,7 +52,7 @@ parse_arguments() {
             done
             [ ${#data[@]} -gt 0 ] || wrong_usage "--data needs a file"
             ;;
-        --queries | --groundtruth | --config | --metric | --servers | --storage | --work | --program)
+        --queries | --groundtruth | --config | --metric | --raw | --dim | --servers | --storage | --work | --program)
             [ $# -gt 1 ] || wrong_usage "$1 needs a value"
             printf -v "${1#--}" %s "$2"
             shift
@@ -78,7 +79,7 @@ check_arguments() {
     if [ ${#data[@]} -gt 0 ]; then
         [ -n "$queries" ] || wrong_usage "--data needs --queries"
     else
-        [ -z "$queries$groundtruth" ] || wrong_usage "--queries and --groundtruth belong to your own --data"
+        [ -z "$queries$groundtruth$raw$dim" ] || wrong_usage "--queries, --groundtruth, --raw and --dim belong to your own --data"
     fi
     for file in ${data[@]+"${data[@]}"} "$config" ${queries:+"$queries"} ${groundtruth:+"$groundtruth"}; do
         [ -r "$file" ] || fail "cannot read $file"
@@ -153,13 +154,14 @@ run_job() {
 
 build_index() {
     say "building the index with $servers servers and 1 client"
-    run_job "$work/build.json" build --storage "$storage" --index "$index" --config "$work/config.json" --data "${data[@]}" --overwrite
+    run_job "$work/build.json" build --storage "$storage" --index "$index" --config "$work/config.json" --data "${data[@]}" --overwrite \
+        ${raw:+--raw "$raw"} ${dim:+--dim "$dim"}
 }
 
 search_index() {
     say "a second job loads it and searches"
     run_job "$work/search.json" search --storage "$storage" --index "$index" --queries "$queries" -k "$neighbors" \
-        ${groundtruth:+--groundtruth "$groundtruth"}
+        ${groundtruth:+--groundtruth "$groundtruth"} ${raw:+--raw "$raw"} ${dim:+--dim "$dim"}
 }
 
 print_row() { printf '  %-16s %s\n' "$1" "$2"; }

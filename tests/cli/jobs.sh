@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# jobs.sh: the scripts that people start first. What they refuse, which package sources they take, and the quick start itself on a small data set.
+set -euo pipefail
+
+program=$1
+root=$(cd "$(dirname "$0")/../.." && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+fail() {
+    echo "failed: $*" >&2
+    exit 1
+}
+
+# refuses CODE TEXT COMMAND...: exactly one line, which holds TEXT, and the exit code.
+refuses() {
+    local code=$1 text=$2 found=0 said
+    shift 2
+    said=$("$@" 2>&1 > /dev/null) || found=$?
+    [ "$found" = "$code" ] || fail "$* ended with $found instead of $code: $said"
+    [[ $said == *"$text"* ]] || fail "$* does not say '$text': $said"
+    [ "$(wc -l <<< "$said")" = 1 ] || fail "$* says more than one line: $said"
+}
+
+check_shell_style() {
+    if command -v shellcheck > /dev/null; then
+        shellcheck "$root"/jobs/*.sh "$root"/tests/*.sh "$root"/tests/cli/*.sh "$root"/.ci/run
+    fi
+}
+
+check_options() {
+    local script
+    for script in setup quickstart; do
+        "$root/jobs/$script.sh" --help | grep -q "^usage: jobs/$script.sh" || fail "$script.sh --help"
+        refuses 2 "unknown option --bogus" "$root/jobs/$script.sh" --bogus
+    done
+    refuses 2 "--build-dir needs a folder" "$root/jobs/setup.sh" --build-dir
+    refuses 2 "--data needs --queries" "$root/jobs/quickstart.sh" --data "$0"
+    refuses 2 "belong to your own --data" "$root/jobs/quickstart.sh" --queries "$0"
+    refuses 2 "expected l2, dot or cosine" "$root/jobs/quickstart.sh" --metric euclid
+    refuses 2 "expected a number from 1" "$root/jobs/quickstart.sh" --servers 0
+    refuses 1 "cannot read $folder/none" "$root/jobs/quickstart.sh" --data "$folder/none" --queries "$0"
+}
+
+check_faiss_prefix() {
+    mkdir -p "$folder/prefix/lib"
+    DFAISS_FAISS_PREFIX=$folder/prefix "$root/jobs/setup.sh" --no-install --build-dir "$folder/build" 2> "$folder/said" && fail "a prefix without the C API was taken"
+    grep -q "has no C API of faiss" "$folder/said" || fail "a prefix without the C API: $(cat "$folder/said")"
+    [ ! -e "$folder/build" ] || fail "a refused set-up left a build folder"
+}
+
+# Only Debian's own suites and main, with their keys; binary entries become source entries.
+check_package_sources() {
+    cat > "$folder/sources.list" <<'LIST'
+# deb mirror:///off bookworm main
+deb [signed-by=/key.gpg arch=amd64] mirror:///debian bookworm main contrib # why
+deb-src mirror:///debian bookworm main
+deb mirror:///security   bookworm-security  main
+deb mirror:///vendor stable main
+deb mirror:///vendor bookworm stable
+deb mirror:///flat ./
+LIST
+    diff - <(awk -v codename=bookworm -f "$root/jobs/debian-sources.awk" "$folder/sources.list") <<'EXPECTED' || fail "one-line sources"
+deb-src [signed-by=/key.gpg arch=amd64] mirror:///debian bookworm main
+deb-src mirror:///security bookworm-security main
+EXPECTED
+    cat > "$folder/debian.sources" <<'SOURCES'
+Types: deb
+URIs: mirror:///debian
+# a remark
+Suites: bookworm bookworm-backports
+ bookworm-updates
+Components: contrib main
+Signed-By:
+ -----BEGIN
+ .
+ key
+
+Types: deb
+Enabled: no
+URIs: mirror:///off
+Suites: bookworm
+Components: main
+
+Types: deb
+URIs: mirror:///vendor
+Suites: nodistro
+Components: main
+SOURCES
+    diff - <(awk -v codename=bookworm -f "$root/jobs/debian-sources.awk" "$folder/debian.sources") <<'EXPECTED' || fail "deb822 sources"
+Types: deb-src
+Suites: bookworm bookworm-updates
+Components: main
+URIs: mirror:///debian
+Signed-By:
+ -----BEGIN
+ .
+ key
+
+EXPECTED
+}
+
+# Own files with true neighbours: flat finds them all. Without true neighbours the table has no recall.
+check_quickstart() {
+    local data=$folder/data work="$folder/a folder"
+    "$program" generate --out "$data" --rows 3000 --dim 24 --queries 40 -k 10 --metric l2 --quiet
+    "$root/jobs/quickstart.sh" --program "$program" --work "$work" --config "$root/configs/flat.json" --servers 2 \
+        --data "$data/base.fbin" --queries "$data/query.fbin" --groundtruth "$data/groundtruth.ibin" > "$folder/table"
+    grep -q '^  vectors          3000 x 24, l2, on 2 servers' "$folder/table" || fail "vectors: $(cat "$folder/table")"
+    grep -q '^  recall@10        1.0000$' "$folder/table" || fail "recall: $(cat "$folder/table")"
+    grep -q '^  queries/s        [1-9]' "$folder/table" || fail "queries/s: $(cat "$folder/table")"
+    [ -f "$work/storage/quickstart/manifest.json" ] || fail "no checkpoint in $work/storage"
+    "$root/jobs/quickstart.sh" --program "$program" --work "$work" --config "$root/configs/flat.json" --servers 2 --metric cosine \
+        --data "$data/base.fbin" "$data/query.fbin" --queries "$data/query.fbin" > "$folder/table"
+    grep -q '^  vectors          3040 x 24, cosine, on 2 servers' "$folder/table" || fail "two files: $(cat "$folder/table")"
+    ! grep -q 'recall' "$folder/table" || fail "recall without true neighbours"
+    tail -c +9 "$data/base.fbin" > "$data/base.raw"
+    tail -c +9 "$data/query.fbin" > "$data/query.raw"
+    "$root/jobs/quickstart.sh" --program "$program" --work "$work" --config "$root/configs/flat.json" --servers 1 --raw f32 --dim 24 \
+        --data "$data/base.raw" --queries "$data/query.raw" --groundtruth "$data/groundtruth.ibin" > "$folder/table"
+    grep -q '^  recall@10        1.0000$' "$folder/table" || fail "files without a header: $(cat "$folder/table")"
+    head -c 100 "$data/query.fbin" > "$data/short.fbin"
+    "$root/jobs/quickstart.sh" --program "$program" --work "$work" --servers 1 --data "$data/short.fbin" --queries "$data/query.fbin" \
+        > "$folder/table" 2> "$folder/said" && fail "a truncated file was taken"
+    grep -q 'short.fbin' "$folder/said" || fail "a truncated file: $(cat "$folder/said")"
+    [ ! -s "$folder/table" ] || fail "a table after a failure"
+}
+
+check_shell_style
+check_options
+check_faiss_prefix
+check_package_sources
+check_quickstart
