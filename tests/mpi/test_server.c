@@ -1,0 +1,396 @@
+/* Servers and clients as a job has them: indexes are created, filled, trained, searched, saved and dropped over MPI, and every answer is compared
+ * with a search by brute force. All ranks but the last one or two are servers; the clients run the tests. */
+#include "check.h"
+
+#include <math.h>
+#include <mpi.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "client/client.h"
+#include "server/server.h"
+
+enum { DIM = 24, K = 10, SEED = 20261123 };
+
+static client_t *client;
+static MPI_Comm clients; /* the client ranks */
+static int client_number, client_count;
+static dfaiss_error_t error;
+
+/* ---- data and brute force ---- */
+
+static float *make_vectors(int64_t n, uint64_t stream) {
+    float *vectors = malloc((size_t)n * DIM * sizeof *vectors);
+    assert_non_null(vectors);
+    random_state_t random = random_stream(SEED, stream);
+    for (int64_t i = 0; i < n * DIM; i++)
+        vectors[i] = (float)(int64_t)random_below(&random, 200) - 100;
+    return vectors;
+}
+
+static double squared_distance(const float *a, const float *b) {
+    double sum = 0;
+    for (int i = 0; i < DIM; i++)
+        sum += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
+    return sum;
+}
+
+/* Ids (row numbers) of the K nearest by brute force, ties by id. */
+static void brute_force(const float *base, int64_t n, const float *query, int64_t *ids) {
+    double best[K];
+    int found = 0;
+    for (int64_t row = 0; row < n; row++) {
+        double distance = squared_distance(base + row * DIM, query);
+        int place = found < K ? found++ : K;
+        while (place > 0 && best[place - 1] > distance) {
+            if (place < K) {
+                best[place] = best[place - 1];
+                ids[place] = ids[place - 1];
+            }
+            place--;
+        }
+        if (place < K) {
+            best[place] = distance;
+            ids[place] = row;
+        }
+    }
+    for (; found < K; found++)
+        ids[found] = -1;
+}
+
+static void create(const char *index, const char *config, int64_t expected_rows) {
+    client_index_t made;
+    assert_ok(client_create_index(client, index, config, expected_rows, false, false, &made, &error), error);
+    client_index_clear(&made);
+}
+
+static void drop(const char *index) {
+    assert_ok(client_drop_index(client, index, &error), error);
+}
+
+/* Adds rows first to first + n - 1 of base, in batches of `each`; ids are row numbers. */
+static void add(const char *index, const float *base, int64_t first, int64_t n, int64_t each) {
+    for (int64_t row = first; row < first + n; row += each) {
+        client_batch_t batch = {
+            .element = ELEMENT_f32,
+            .n = first + n - row < each ? first + n - row : each,
+            .dim = DIM,
+            .vectors = base + row * DIM,
+            .first_id = row,
+        };
+        assert_ok(client_add(client, index, &batch, &error), error);
+    }
+    assert_ok(client_add_wait(client, NULL, &error), error);
+}
+
+/* Searches and counts how many of the true neighbours were found. */
+static double search_recall(const char *index, const float *base, int64_t n, const float *queries, int64_t nq, int64_t nprobe) {
+    void *block;
+    size_t block_size;
+    int64_t right = 0;
+    assert_ok(client_search(client, index, nq, DIM, queries, K, nprobe, &block, &block_size, &error), error);
+    topk_t hits = topk_view(block, nq, K);
+    for (int64_t query = 0; query < nq; query++) {
+        int64_t truth[K];
+        brute_force(base, n, queries + query * DIM, truth);
+        for (int i = 0; i < K; i++) {
+            for (int j = 0; j < K; j++)
+                right += truth[i] == hits.ids[query * K + j];
+        }
+    }
+    memory_unmap(block, block_size);
+    return (double)right / (double)(nq * K);
+}
+
+static void check_exact(const char *index, const float *base, int64_t n, const float *queries, int64_t nq) {
+    assert_true(search_recall(index, base, n, queries, nq, 0) == 1.0);
+}
+
+/* ---- tests that one client runs ---- */
+
+static void test_flat_is_exact(void **state) {
+    (void)state;
+    float *base = make_vectors(5000, 1), *queries = make_vectors(300, 2);
+    create("flat", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", 5000);
+    add("flat", base, 0, 2500, 333);
+    check_exact("flat", base, 2500, queries, 300);
+    add("flat", base, 2500, 2500, 100);
+    check_exact("flat", base, 5000, queries, 1);
+    assert_ok(client_flush(client, "flat", &error), error);
+    check_exact("flat", base, 5000, queries, 300);
+    drop("flat");
+    free(queries);
+    free(base);
+}
+
+static void test_fewer_vectors_than_k(void **state) {
+    (void)state;
+    float *base = make_vectors(3, 3);
+    void *block;
+    size_t block_size;
+    create("few", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", 3);
+    assert_ok(client_search(client, "few", 1, DIM, base, K, 0, &block, &block_size, &error), error);
+    assert_int_equal(topk_view(block, 1, K).ids[0], -1);
+    memory_unmap(block, block_size);
+    add("few", base, 0, 3, 1);
+    assert_ok(client_search(client, "few", 1, DIM, base, K, 0, &block, &block_size, &error), error);
+    topk_t hits = topk_view(block, 1, K);
+    assert_int_equal(hits.ids[0], 0);
+    assert_true(hits.scores[0] == 0);
+    assert_true(hits.ids[2] >= 0 && hits.ids[3] == -1);
+    memory_unmap(block, block_size);
+    drop("few");
+    free(base);
+}
+
+static void test_ivf_before_and_after_training(void **state) {
+    (void)state;
+    float *base = make_vectors(6000, 4), *queries = make_vectors(100, 5);
+    create("ivf", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 16, \"nprobe\": 16}", 6000);
+    add("ivf", base, 0, 3000, 200);
+    check_exact("ivf", base, 3000, queries, 100);
+    assert_ok(client_sample(client, "ivf", 0, ELEMENT_f32, 2000, DIM, base, &error), error);
+    assert_ok(client_train(client, "ivf", &error), error);
+    check_exact("ivf", base, 3000, queries, 100);
+    add("ivf", base, 3000, 3000, 200);
+    check_exact("ivf", base, 6000, queries, 100);
+    assert_ok(client_flush(client, "ivf", &error), error);
+    check_exact("ivf", base, 6000, queries, 100);
+    assert_true(search_recall("ivf", base, 6000, queries, 100, 1) < 1);
+    message_statistics_t statistics[64];
+    int64_t rows = 0;
+    assert_ok(client_statistics(client, "ivf", statistics, &error), error);
+    for (int server = 0; server < client_servers(client); server++) {
+        rows += statistics[server].rows;
+        assert_int_equal(statistics[server].buffered, 0);
+        assert_int_equal(statistics[server].server, server);
+        /* Balanced to within one batch. */
+        assert_true(llabs(statistics[server].rows - 6000 / client_servers(client)) <= 400);
+    }
+    assert_int_equal(rows, 6000);
+    drop("ivf");
+    free(queries);
+    free(base);
+}
+
+static void test_local_training(void **state) {
+    (void)state;
+    float *base = make_vectors(4000, 6), *queries = make_vectors(50, 7);
+    create("local", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}", 4000);
+    for (int server = 0; server < client_servers(client); server++)
+        assert_ok(client_sample(client, "local", server, ELEMENT_f32, 400, DIM, base + server * 10 * DIM, &error), error);
+    assert_ok(client_train(client, "local", &error), error);
+    add("local", base, 0, 4000, 150);
+    assert_ok(client_flush(client, "local", &error), error);
+    check_exact("local", base, 4000, queries, 50);
+    drop("local");
+    free(queries);
+    free(base);
+}
+
+static void test_metadata_comes_back(void **state) {
+    (void)state;
+    enum { N = 60 };
+    float *base = make_vectors(N, 8);
+    create("told", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", N);
+    for (int64_t row = 0; row < N; row += 4) {
+        uint64_t ends[4];
+        char text[64];
+        int length = 0;
+        for (int i = 0; i < 4; i++) {
+            /* Every fourth has none. */
+            length += i == 3 ? 0 : snprintf(text + length, sizeof text - (size_t)length, "row %d", (int)row + i);
+            ends[i] = (uint64_t)length;
+        }
+        client_batch_t batch = {.element = ELEMENT_f32, .n = 4, .dim = DIM, .vectors = base + row * DIM, .first_id = 1000 + row, .metadata_ends = ends,
+                                .metadata = (const uint8_t *)text};
+        assert_ok(client_add(client, "told", &batch, &error), error);
+    }
+    assert_ok(client_add_wait(client, NULL, &error), error);
+    void *block;
+    size_t block_size;
+    assert_ok(client_search(client, "told", N, DIM, base, 1, 0, &block, &block_size, &error), error);
+    topk_t hits = topk_view(block, N, 1);
+    uint8_t *metadata;
+    uint64_t ends[N];
+    assert_ok(client_fetch(client, "told", N, hits.servers, hits.rows, hits.ids, &metadata, ends, &error), error);
+    for (int i = 0; i < N; i++) {
+        char expected[16] = "";
+        if (i % 4 != 3)
+            snprintf(expected, sizeof expected, "row %d", i);
+        uint64_t begin = i ? ends[i - 1] : 0;
+        assert_int_equal(hits.ids[i], 1000 + i);
+        assert_int_equal(ends[i] - begin, strlen(expected));
+        assert_memory_equal(metadata + begin, expected, strlen(expected));
+    }
+    free(metadata);
+    memory_unmap(block, block_size);
+    drop("told");
+    free(base);
+}
+
+static void test_wrong_calls_leave_servers_unharmed(void **state) {
+    (void)state;
+    float *base = make_vectors(100, 9);
+    void *block;
+    size_t block_size;
+    client_index_t made;
+    const char *flat = "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}";
+    assert_fails(client_search(client, "nowhere", 1, DIM, base, K, 0, &block, &block_size, &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
+    assert_fails(client_load_index(client, "nowhere", &made, &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
+    assert_fails(client_drop_index(client, "nowhere", &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
+    assert_fails(client_create_index(client, "../up", flat, 0, false, false, &made, &error), DFAISS_ERR_ARG, error, "../up");
+    assert_fails(client_create_index(client, "wrong", "{\"index_builder_type\": \"flat\", \"dmi\": 24}", 0, false, false, &made, &error), DFAISS_ERR_CONFIG, error,
+                 "dim");
+    create("once", flat, 100);
+    assert_fails(client_create_index(client, "once", flat, 0, false, false, &made, &error), DFAISS_ERR_EXISTS, error, "once");
+    add("once", base, 0, 100, 10);
+    assert_fails(client_search(client, "once", 1, DIM / 2, base, K, 0, &block, &block_size, &error), DFAISS_ERR_ARG, error, "dimension");
+    assert_fails(client_search(client, "once", 1, DIM, base, 0, 0, &block, &block_size, &error), DFAISS_ERR_ARG, error, "k is 0");
+    float query[DIM] = {0};
+    query[3] = NAN;
+    assert_fails(client_search(client, "once", 1, DIM, query, K, 0, &block, &block_size, &error), DFAISS_ERR_DATA, error, "NaN");
+    client_batch_t batch = {.element = ELEMENT_f32, .n = 1, .dim = DIM, .vectors = query, .first_id = 100};
+    assert_ok(client_add(client, "once", &batch, &error), error);
+    assert_fails(client_add_wait(client, NULL, &error), DFAISS_ERR_DATA, error, "NaN");
+    assert_fails(client_train(client, "once", &error), DFAISS_ERR_STATE, error, "trained");
+    check_exact("once", base, 100, base, 20);
+    drop("once");
+    free(base);
+}
+
+static void test_saved_and_dropped(void **state) {
+    (void)state;
+    float *base = make_vectors(500, 10);
+    int64_t generation, bytes;
+    create("kept", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", 500);
+    add("kept", base, 0, 300, 10);
+    assert_ok(client_save(client, "kept", &generation, &bytes, &error), error);
+    assert_int_equal(generation, 1);
+    assert_true(bytes >= 300 * DIM * (int64_t)sizeof *base);
+    add("kept", base, 300, 200, 10);
+    assert_ok(client_flush(client, "kept", &error), error);
+    assert_ok(client_save(client, "kept", &generation, &bytes, &error), error);
+    assert_int_equal(generation, 2);
+    check_exact("kept", base, 500, base, 30);
+    drop("kept");
+    client_index_t made;
+    assert_fails(client_load_index(client, "kept", &made, &error), DFAISS_ERR_NOT_FOUND, error, "kept");
+    free(base);
+}
+
+/* ---- a test that two clients run together ---- */
+
+/* One client fills and trains an index; the other searches all the while, and every search sees what was acknowledged before it. */
+static void fill_while_searched(const float *base, int64_t n, int64_t step) {
+    for (int64_t row = 0; row < n; row += step) {
+        add("busy", base, row, step, 50);
+        int64_t acknowledged = row + step;
+        MPI_Send(&acknowledged, 1, MPI_INT64_T, 1, 0, clients);
+        if (row == 2 * step) {
+            assert_ok(client_sample(client, "busy", 0, ELEMENT_f32, 1000, DIM, base, &error), error);
+            assert_ok(client_train(client, "busy", &error), error);
+        }
+    }
+    assert_ok(client_flush(client, "busy", &error), error);
+}
+
+static void search_while_filled(const float *base, int64_t n) {
+    int64_t acknowledged = 0, searches = 0;
+    while (acknowledged < n || searches < 20) {
+        int there;
+        MPI_Iprobe(0, 0, clients, &there, MPI_STATUS_IGNORE);
+        if (there)
+            MPI_Recv(&acknowledged, 1, MPI_INT64_T, 0, 0, clients, MPI_STATUS_IGNORE);
+        if (acknowledged == 0)
+            continue;
+        void *block;
+        size_t block_size;
+        int64_t row = (searches++ * 7919) % acknowledged;
+        assert_ok(client_search(client, "busy", 1, DIM, base + row * DIM, 1, 0, &block, &block_size, &error), error);
+        assert_int_equal(topk_view(block, 1, 1).ids[0], row);
+        memory_unmap(block, block_size);
+    }
+}
+
+static void test_search_during_ingest_and_training(void **state) {
+    (void)state;
+    enum { N = 8000, STEP = 1000 };
+    if (client_count < 2)
+        skip();
+    float *base = make_vectors(N, 11);
+    if (client_number == 0)
+        create("busy", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 32, \"nprobe\": 32}", N);
+    MPI_Barrier(clients);
+    if (client_number == 0)
+        fill_while_searched(base, N, STEP);
+    else
+        search_while_filled(base, N);
+    MPI_Barrier(clients);
+    if (client_number == 0)
+        drop("busy");
+    free(base);
+}
+
+static int run_client(void) {
+    const struct CMUnitTest alone[] = {
+        cmocka_unit_test(test_flat_is_exact),
+        cmocka_unit_test(test_fewer_vectors_than_k),
+        cmocka_unit_test(test_ivf_before_and_after_training),
+        cmocka_unit_test(test_local_training),
+        cmocka_unit_test(test_metadata_comes_back),
+        cmocka_unit_test(test_wrong_calls_leave_servers_unharmed),
+        cmocka_unit_test(test_saved_and_dropped),
+    };
+    const struct CMUnitTest together[] = {
+        cmocka_unit_test(test_search_during_ingest_and_training),
+    };
+    int failures = client_number == 0 ? cmocka_run_group_tests(alone, NULL, NULL) : 0;
+    /* The others wait for a failure too: an assertion that fails leaves servers and clients behind. */
+    if (failures)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    MPI_Barrier(clients);
+    failures = cmocka_run_group_tests(together, NULL, NULL);
+    if (failures)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    int granted, rank, size;
+    char storage[256] = "";
+    transport_t *transport = NULL;
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &granted);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    client_count = size > 2 ? 2 : 1;
+    bool server = rank < size - client_count;
+    client_number = rank - (size - client_count);
+    if (rank == 0) {
+        check_make_folder(storage, sizeof storage);
+        printf("seed %d\n", SEED);
+    }
+    MPI_Bcast(storage, sizeof storage, MPI_CHAR, 0, MPI_COMM_WORLD);
+    MPI_Comm_split(MPI_COMM_WORLD, server, rank, &clients);
+    int failed = transport_create(MPI_COMM_WORLD, server, &transport, &error) != DFAISS_OK;
+    if (!failed && server) {
+        server_options_t options = {.storage = storage, .threads = 1};
+        failed = server_run(transport, &options, &error) != DFAISS_OK;
+    } else if (!failed) {
+        failed = client_create(transport, 60, &client, &error) != DFAISS_OK || run_client() != 0;
+        MPI_Barrier(clients);
+        if (client_number == 0)
+            failed |= client_shutdown(client, &error) != DFAISS_OK;
+        client_destroy(client);
+    }
+    if (failed)
+        fprintf(stderr, "rank %d: %s\n", rank, error.text);
+    transport_destroy(transport);
+    if (rank == 0)
+        failed |= file_remove_tree(storage, &error) != DFAISS_OK;
+    MPI_Comm_free(&clients);
+    MPI_Finalize();
+    return failed;
+}
