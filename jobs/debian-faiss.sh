@@ -37,13 +37,16 @@ processor_level() {
     echo x86-64-v3
 }
 
-# Compiler processes at once: one a core, but 2 GiB of memory for each.
+# Compiler processes at once: one a core, but 2 GiB for each of the memory that is free and that this container may have.
 job_count() {
-    local cores gib
+    local cores kib limit
     cores=$(nproc)
-    gib=$(awk '/^MemAvailable:/ { print int($2 / 2097152) }' /proc/meminfo)
-    [ "${gib:-0}" -ge 1 ] || gib=1
-    echo $((cores < gib ? cores : gib))
+    kib=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
+    limit=$(cat /sys/fs/cgroup/memory.max 2> /dev/null || true)
+    if [[ $limit =~ ^[0-9]{1,18}$ ]] && [ $((limit / 1024)) -lt "$kib" ]; then
+        kib=$((limit / 1024))
+    fi
+    echo $((kib < 4194304 ? 1 : kib / 2097152 < cores ? kib / 2097152 : cores))
 }
 
 # An apt configuration with folders of its own. The machine's hooks after an update are not for these lists.
