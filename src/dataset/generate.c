@@ -30,7 +30,7 @@ typedef struct generation {
     size_t row_bytes;
     int64_t block_rows;
     uint8_t *rows;   /* [block_rows][dim] of the element type */
-    float *vectors;  /* [block_rows][dim]: the same rows widened, normalised for cosine */
+    float *vectors;  /* [block_rows][dim]: the same rows as they are searched */
     float *queries;  /* [queries][dim], likewise */
     float *scores;   /* [queries][k] */
     int64_t *ids;    /* [queries][k] */
@@ -126,6 +126,18 @@ typedef struct block {
     float *vectors;
 } block_t;
 
+/* What is searched: fp32, normalised for cosine. Distances stay the same when both sides move, and around 0 more of the integers' sums are exact. */
+static void prepare_vectors(const generate_options_t *options, const uint8_t *rows, int64_t n, float *vectors) {
+    int64_t count = n * options->dim;
+    element_widen(options->element, rows, (size_t)count, vectors);
+    if (options->metric == CONFIG_METRIC_cosine)
+        element_normalize(vectors, n, options->dim);
+    if (options->metric == CONFIG_METRIC_l2 && options->element == ELEMENT_u8) {
+        for (int64_t i = 0; i < count; i++)
+            vectors[i] -= 128;
+    }
+}
+
 static void make_task(void *context, int64_t task, int thread) {
     (void)thread;
     const block_t *block = context;
@@ -134,11 +146,8 @@ static void make_task(void *context, int64_t task, int thread) {
     int64_t begin = task * TASK_ROWS;
     int64_t n = block->n - begin < TASK_ROWS ? block->n - begin : TASK_ROWS;
     uint8_t *rows = generation->rows + (size_t)begin * generation->row_bytes;
-    float *vectors = block->vectors + begin * options->dim;
     synthetic_rows(generation->synthetic, block->part, block->first + begin, n, rows);
-    element_widen(options->element, rows, (size_t)(n * options->dim), vectors);
-    if (options->metric == CONFIG_METRIC_cosine)
-        element_normalize(vectors, n, options->dim);
+    prepare_vectors(options, rows, n, block->vectors + begin * options->dim);
 }
 
 static void make_block(block_t *block) {
