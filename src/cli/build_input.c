@@ -1,0 +1,180 @@
+#include "cli/build_input.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "checkpoint/manifest.h"
+#include "cli/saved_index.h"
+#include "dataset/id_file.h"
+#include "dataset/metadata_file.h"
+#include "engine/engine.h"
+
+/* ---- storage ---- */
+
+/* The storage itself, or the nearest folder above it that is there: path char[capacity]. */
+static dfaiss_status_t nearest_folder(const char *storage, char *path, size_t capacity, dfaiss_error_t *err) {
+    struct stat info;
+    int length = snprintf(path, capacity, "%s", storage);
+    if (length <= 0 || (size_t)length >= capacity)
+        return error_set(err, DFAISS_ERR_ARG, "--storage", "the storage '%s' is empty or too long a path", storage);
+    while (stat(path, &info) != 0) {
+        if (errno != ENOENT)
+            return error_system(err, "use the storage", storage, errno);
+        char *slash = strrchr(path, '/');
+        if (slash)
+            slash[slash == path] = 0;
+        else
+            snprintf(path, capacity, ".");
+    }
+    return S_ISDIR(info.st_mode) ? DFAISS_OK : error_system(err, "use the storage", storage, ENOTDIR);
+}
+
+/* Permissions do not tell (root, read-only mounts): a folder is made and taken away again. The storage itself is not made yet, so that a build that fails
+ * leaves nothing. */
+static dfaiss_status_t check_writable(const char *storage, dfaiss_error_t *err) {
+    char path[PATH_MAX], probe[PATH_MAX];
+    TRY(nearest_folder(storage, path, sizeof path, err));
+    TRY(file_join(probe, sizeof probe, path, ".dfaiss-XXXXXX", err));
+    if (mkdtemp(probe)) {
+        rmdir(probe);
+        return DFAISS_OK;
+    }
+    /* Some file systems say ENOENT where nothing can be made. */
+    return error_system(err, "write to the storage", storage, errno == ENOENT ? EROFS : errno);
+}
+
+/* ---- an index that is there already ---- */
+
+/* The keys that say what kind of index it is; the others may change from one build to the next. */
+static const char *const fixed_keys[] = {"index_builder_type", "faiss_factory",   "metric",  "centroids",      "infer_centroids", "code_size",
+                                         "bits_per_vector",    "ef_construction", "store_n", "training", "placement"};
+
+/* Both may be missing. */
+static bool same_value(const json_t *one, const json_t *other) {
+    return one == other || json_equal(one, other);
+}
+
+static dfaiss_status_t check_same_kind(const build_options_t *options, const index_config_t *given, const index_config_t *saved, dfaiss_error_t *err) {
+    json_t *one = index_config_json(given, true), *other = index_config_json(saved, true);
+    dfaiss_status_t status = one && other ? DFAISS_OK : error_memory(err, 0, "a configuration");
+    for (size_t i = 0; status == DFAISS_OK && i < sizeof fixed_keys / sizeof fixed_keys[0]; i++)
+        if (!same_value(json_object_get(one, fixed_keys[i]), json_object_get(other, fixed_keys[i])))
+            status = error_set(err, DFAISS_ERR_CONFIG, options->config, "%s: %s differs from that of the index %s, to which --append adds", options->config,
+                               fixed_keys[i], options->index);
+    json_decref(one);
+    json_decref(other);
+    return status;
+}
+
+static dfaiss_status_t take_saved(const build_options_t *options, build_input_t *input, saved_index_t *saved, dfaiss_error_t *err) {
+    if (saved->own_ids != (options->ids != NULL))
+        return error_set(err, DFAISS_ERR_ARG, "--ids", "the vectors of the index %s have %s; more can be added only %s --ids", options->index,
+                         saved->own_ids ? "ids of their own" : "their row numbers as ids", saved->own_ids ? "with" : "without");
+    if (options->servers && options->servers != saved->servers)
+        return error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; --servers %lld cannot add to it", options->index,
+                         (long long)saved->servers, (long long)options->servers);
+    if (options->config) {
+        TRY(index_config_read(options->config, &input->config, err));
+        TRY(check_same_kind(options, input->config, saved->config, err));
+        if (input->config->dim == 0)
+            input->config->dim = saved->config->dim;
+    } else {
+        input->config = saved->config;
+        saved->config = NULL;
+    }
+    input->appends = true;
+    input->generation = saved->generation;
+    input->servers = saved->servers;
+    input->next_id = saved->next_id;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t open_config(const build_options_t *options, build_input_t *input, dfaiss_error_t *err) {
+    if (!options->append) {
+        if (!options->overwrite && manifest_exists(options->storage, options->index))
+            return error_set(err, DFAISS_ERR_EXISTS, options->index, "the storage %s holds an index %s already: give --overwrite or --append",
+                             options->storage, options->index);
+        return index_config_read(options->config, &input->config, err);
+    }
+    saved_index_t saved;
+    TRY(saved_index_read(options->storage, options->index, &saved, err));
+    dfaiss_status_t status = take_saved(options, input, &saved, err);
+    saved_index_clear(&saved);
+    return status;
+}
+
+/* ---- data ---- */
+
+static dfaiss_status_t open_data(const build_options_t *options, build_input_t *input, dfaiss_error_t *err) {
+    TRY(dataset_open(options->data, options->data_count, options->raw.given ? &options->raw.raw : NULL, &input->dataset, err));
+    int64_t dim = dataset_dim(input->dataset);
+    if (input->config->dim == 0)
+        input->config->dim = dim;
+    if (input->config->dim == dim)
+        return DFAISS_OK;
+    char wanted_by[320];
+    snprintf(wanted_by, sizeof wanted_by, "%s%s", options->config ? options->config : "the index ", options->config ? "" : options->index);
+    return error_set(err, DFAISS_ERR_DATA, options->data[0], "%s has vectors of dimension %lld; %s expects dim %lld", options->data[0], (long long)dim,
+                     wanted_by, (long long)input->config->dim);
+}
+
+static dfaiss_status_t open_ids(const build_options_t *options, build_input_t *input, dfaiss_error_t *err) {
+    int64_t count = 0, rows = dataset_rows(input->dataset);
+    if (!options->ids)
+        return DFAISS_OK;
+    TRY(id_file_read(options->ids, &input->ids, &count, err));
+    if (count != rows)
+        return error_set(err, DFAISS_ERR_DATA, options->ids, "%s has %lld ids for %lld vectors", options->ids, (long long)count, (long long)rows);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t check_metadata(const build_options_t *options, const build_input_t *input, bool every_line, dfaiss_error_t *err) {
+    uint64_t bytes;
+    if (!options->metadata)
+        return DFAISS_OK;
+    if (every_line)
+        return metadata_file_check(options->metadata, dataset_rows(input->dataset), err);
+    return file_size(options->metadata, &bytes, err);
+}
+
+/* Whether faiss accepts the configuration shows before any rank is started, not after an hour of reading. */
+static dfaiss_status_t check_template(const build_input_t *input, dfaiss_error_t *err) {
+    engine_template_t *template = NULL;
+    TRY(engine_template_create(input->config, dataset_rows(input->dataset), &template, err));
+    engine_template_destroy(template);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t open_all(const build_options_t *options, bool every_line, build_input_t *input, dfaiss_error_t *err) {
+    TRY(open_config(options, input, err));
+    TRY(check_writable(options->storage, err));
+    TRY(open_data(options, input, err));
+    TRY(check_template(input, err));
+    TRY(open_ids(options, input, err));
+    return check_metadata(options, input, every_line, err);
+}
+
+dfaiss_status_t build_input_open(const build_options_t *options, bool every_line, build_input_t *input, dfaiss_error_t *err) {
+    build_input_t opened = {0};
+    dfaiss_status_t status = open_all(options, every_line, &opened, err);
+    if (status != DFAISS_OK)
+        build_input_close(&opened);
+    else
+        *input = opened;
+    return status;
+}
+
+void build_input_close(build_input_t *input) {
+    index_config_destroy(input->config);
+    dataset_close(input->dataset);
+    free(input->ids);
+    *input = (build_input_t){0};
+}

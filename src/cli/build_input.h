@@ -1,0 +1,25 @@
+/* What `dfaiss build` reads, opened and checked: before mpirun starts, and again by the rank that sends it. */
+#ifndef CLI_BUILD_INPUT_H
+#define CLI_BUILD_INPUT_H
+
+#include "cli/build_options.h"
+#include "config/index_config.h"
+#include "dataset/dataset.h"
+
+typedef struct build_input {
+    index_config_t *config; /* owned; dim is that of the data */
+    dataset_t *dataset;     /* owned */
+    int64_t *ids;           /* int64_t[rows of the dataset], NULL without --ids; owned, free() */
+    bool appends;           /* to the generation that the next three tell of */
+    int64_t generation;
+    int64_t servers;
+    int64_t next_id; /* the first row number that is free */
+} build_input_t;
+
+/* Opens and checks everything that can be told without servers: configuration, data, number of ids and of metadata lines (`every_line`: reads the whole file
+ * for that), the index's being there or not, that the storage can be written, and that faiss makes an index of the configuration. On failure *input is
+ * untouched and nothing was changed. */
+CHECKED dfaiss_status_t build_input_open(const build_options_t *options, bool every_line, build_input_t *input, dfaiss_error_t *err);
+void build_input_close(build_input_t *input);
+
+#endif

@@ -1,0 +1,34 @@
+/* dfaiss drop: removes an index with all its generations. */
+#include <stdio.h>
+
+#include "checkpoint/manifest.h"
+#include "cli/arguments.h"
+#include "cli/report.h"
+
+static dfaiss_status_t set_nothing(void *options, const argument_t *argument, dfaiss_error_t *err) {
+    (void)options;
+    return error_set(err, DFAISS_ERR_INTERNAL, argument->option, "%s is not handled", argument->option);
+}
+
+static const struct argp_option no_options[] = {{0}};
+static const arguments_t arguments = {.command = "drop",
+                                      .help = "Removes an index and all its files.",
+                                      .options = no_options,
+                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX,
+                                      .set = set_nothing};
+
+dfaiss_status_t command_drop(program_t *program, int argc, char **argv, dfaiss_error_t *err) {
+    common_options_t common = {0};
+    bool helped;
+    TRY(arguments_parse(&arguments, program, argc, argv, &common, NULL, &helped, err));
+    if (helped)
+        return DFAISS_OK;
+    TRY(argument_require(common.storage != NULL, "drop", "--storage DIR", err));
+    TRY(argument_require(common.index != NULL, "drop", "--index NAME", err));
+    TRY(manifest_check_name(common.index, err));
+    TRY(manifest_drop(common.storage, common.index, err));
+    if (program->json)
+        return report_json(program, json_pack("{s:s, s:b}", "index", common.index, "dropped", 1), err);
+    printf("index %s is removed from %s\n", common.index, common.storage);
+    return DFAISS_OK;
+}

@@ -1,0 +1,47 @@
+#include "cli/saved_index.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "checkpoint/manifest.h"
+
+/* A configuration that is wrong was right when it was saved: that is damage. */
+static dfaiss_status_t parse_config(const manifest_generation_t *generation, const char *where, index_config_t **config, dfaiss_error_t *err) {
+    char *text = json_dumps(generation->config, 0);
+    if (!text)
+        return error_memory(err, 0, "a configuration");
+    dfaiss_status_t status = index_config_parse(text, strlen(text), where, config, err);
+    free(text);
+    if (status == DFAISS_ERR_CONFIG && err)
+        err->code = DFAISS_ERR_CHECKPOINT;
+    return status == DFAISS_ERR_CONFIG ? DFAISS_ERR_CHECKPOINT : status;
+}
+
+dfaiss_status_t saved_index_read(const char *storage, const char *index, saved_index_t *out, dfaiss_error_t *err) {
+    char folder[PATH_MAX];
+    manifest_t manifest = {0};
+    saved_index_t saved = {0};
+    TRY(manifest_index_path(storage, index, folder, sizeof folder, err));
+    TRY(manifest_read(storage, index, &manifest, err));
+    const manifest_generation_t *newest = manifest_newest(&manifest);
+    dfaiss_status_t status = newest ? parse_config(newest, folder, &saved.config, err)
+                                    : error_set(err, DFAISS_ERR_CHECKPOINT, folder, "the manifest in %s names no complete generation", folder);
+    if (status == DFAISS_OK) {
+        saved.generation = newest->number;
+        saved.servers = newest->servers;
+        saved.vectors = newest->vectors;
+        saved.next_id = newest->next_id;
+        saved.own_ids = newest->own_ids;
+        *out = saved;
+    }
+    manifest_clear(&manifest);
+    return status;
+}
+
+void saved_index_clear(saved_index_t *saved) {
+    index_config_destroy(saved->config);
+    *saved = (saved_index_t){0};
+}

@@ -1,0 +1,50 @@
+#include "cli/search_input.h"
+
+static dfaiss_status_t open_queries(const search_options_t *options, search_input_t *input, dfaiss_error_t *err) {
+    TRY(dataset_open(&options->queries, 1, options->raw.given ? &options->raw.raw : NULL, &input->queries, err));
+    int64_t dim = dataset_dim(input->queries);
+    if (dim != input->index.config->dim)
+        return error_set(err, DFAISS_ERR_DATA, options->queries, "%s has vectors of dimension %lld; the index %s has dimension %lld", options->queries,
+                         (long long)dim, options->index, (long long)input->index.config->dim);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t open_truth(const search_options_t *options, search_input_t *input, dfaiss_error_t *err) {
+    int64_t queries = dataset_rows(input->queries);
+    if (!options->groundtruth)
+        return DFAISS_OK;
+    TRY(id_matrix_read(options->groundtruth, &input->truth, err));
+    if (input->truth.rows != queries)
+        return error_set(err, DFAISS_ERR_DATA, options->groundtruth, "%s has the neighbours of %lld queries; %s has %lld", options->groundtruth,
+                         (long long)input->truth.rows, options->queries, (long long)queries);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t open_all(const search_options_t *options, search_input_t *input, dfaiss_error_t *err) {
+    TRY(saved_index_read(options->storage, options->index, &input->index, err));
+    if (options->servers && options->servers != input->index.servers)
+        return error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; it cannot be loaded by %lld", options->index,
+                         (long long)input->index.servers, (long long)options->servers);
+    TRY(open_queries(options, input, err));
+    TRY(open_truth(options, input, err));
+    if (options->output)
+        return search_output_check(options->output, err);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t search_input_open(const search_options_t *options, search_input_t *input, dfaiss_error_t *err) {
+    search_input_t opened = {0};
+    dfaiss_status_t status = open_all(options, &opened, err);
+    if (status != DFAISS_OK)
+        search_input_close(&opened);
+    else
+        *input = opened;
+    return status;
+}
+
+void search_input_close(search_input_t *input) {
+    saved_index_clear(&input->index);
+    dataset_close(input->queries);
+    id_matrix_destroy(&input->truth);
+    *input = (search_input_t){0};
+}
