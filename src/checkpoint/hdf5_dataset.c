@@ -106,6 +106,12 @@ dfaiss_status_t hdf5_dataset_create_growing(hdf5_file_t *file, const char *name,
     return create(dataset);
 }
 
+dfaiss_status_t hdf5_dataset_finish(hdf5_dataset_t *dataset) {
+    hid_t id = dataset->id;
+    dataset->id = H5I_INVALID_HID;
+    return H5Dclose(id) >= 0 ? DFAISS_OK : hdf5_failed(dataset->file, "write dataset", dataset->name);
+}
+
 void hdf5_dataset_close(hdf5_dataset_t *dataset) {
     if (dataset->file && dataset->id >= 0)
         H5Dclose(dataset->id);
@@ -256,6 +262,8 @@ dfaiss_status_t hdf5_write_all(hdf5_file_t *file, const char *name, hdf5_type_t 
     hdf5_dataset_t dataset;
     TRY(hdf5_dataset_create(file, name, type, rows, 0, &dataset));
     dfaiss_status_t status = hdf5_dataset_write(&dataset, 0, rows, data);
+    if (status == DFAISS_OK)
+        status = hdf5_dataset_finish(&dataset);
     hdf5_dataset_close(&dataset);
     return status;
 }

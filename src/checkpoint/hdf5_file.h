@@ -28,7 +28,7 @@ typedef struct hdf5_file {
     void *print_context;
 } hdf5_file_t;
 
-/* Creates a file, or opens one to read; `path` and `err` (may be NULL) are borrowed until hdf5_close. */
+/* Creates a file (one that is there is removed first), or opens one to read; `path` and `err` (may be NULL) are borrowed until hdf5_close. */
 CHECKED dfaiss_status_t hdf5_create(hdf5_file_t *file, const char *path, dfaiss_error_t *err);
 CHECKED dfaiss_status_t hdf5_open(hdf5_file_t *file, const char *path, dfaiss_error_t *err);
 
@@ -84,6 +84,9 @@ CHECKED dfaiss_status_t hdf5_dataset_create_growing(hdf5_file_t *file, const cha
 
 /* Opens a dataset and checks type and shape; rows or width may be HDF5_ANY, width 0 is [rows]. */
 CHECKED dfaiss_status_t hdf5_dataset_open(hdf5_file_t *file, const char *name, hdf5_type_t type, int64_t rows, int64_t width, hdf5_dataset_t *dataset);
+/* Closes after writing: what HDF5 held back is written now. */
+CHECKED dfaiss_status_t hdf5_dataset_finish(hdf5_dataset_t *dataset);
+/* Closes after reading or a failure; fine on one that is closed. */
 void hdf5_dataset_close(hdf5_dataset_t *dataset);
 
 CHECKED dfaiss_status_t hdf5_dataset_grow(hdf5_dataset_t *dataset, int64_t rows);
@@ -109,7 +112,7 @@ typedef struct hdf5_stream {
 CHECKED dfaiss_status_t hdf5_stream_start(hdf5_stream_t *stream, hdf5_dataset_t *dataset);
 CHECKED dfaiss_status_t hdf5_stream_put(hdf5_stream_t *stream, const void *data, int64_t rows);
 CHECKED dfaiss_status_t hdf5_stream_get(hdf5_stream_t *stream, void *data, int64_t rows);
-/* Ends writing: what is held goes to the file, and the dataset must be full then. */
+/* Ends writing: what is held goes to the file, the dataset must be full then, and is closed. */
 CHECKED dfaiss_status_t hdf5_stream_finish(hdf5_stream_t *stream);
 /* Frees and closes; fine on a stream that was never started but zeroed. */
 void hdf5_stream_destroy(hdf5_stream_t *stream);

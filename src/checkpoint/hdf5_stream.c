@@ -107,7 +107,7 @@ dfaiss_status_t hdf5_stream_finish(hdf5_stream_t *stream) {
     if (stream->next != dataset->rows)
         return error_set(dataset->file->err, DFAISS_ERR_INTERNAL, dataset->file->path, "%s: dataset %s got %" PRId64 " of %" PRId64 " rows",
                          dataset->file->path, dataset->name, stream->next, dataset->rows);
-    return DFAISS_OK;
+    return hdf5_dataset_finish(&stream->dataset);
 }
 
 /* Fills the empty buffer as far as the dataset has rows. */
