@@ -1,0 +1,285 @@
+#include "engine/graphs.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include <faiss/c_api/AutoTune_c.h>
+
+#include "base/clock.h"
+#include "engine/nearest.h"
+
+dfaiss_status_t graphs_create(engine_store_t *store, dfaiss_error_t *err) {
+    store->parts = calloc(1, sizeof(graphs_parts_t));
+    return store->parts ? DFAISS_OK : error_memory(err, sizeof(graphs_parts_t), "a store");
+}
+
+static void wait_for_cleaner(graphs_parts_t *parts) {
+    if (parts->has_cleaner)
+        pthread_join(parts->cleaner, NULL);
+    parts->has_cleaner = false;
+}
+
+void graphs_destroy(engine_store_t *store) {
+    graphs_parts_t *parts = store->parts;
+    wait_for_cleaner(parts);
+    for (int64_t i = 0; i < parts->count; i++)
+        faiss_Index_free(parts->graphs[i].index);
+    faiss_Index_free(parts->open);
+    free(parts->graphs);
+    free(parts);
+}
+
+size_t graphs_bytes(const engine_store_t *store) {
+    const shim_layout_t *layout = &store->template->layout;
+    return (size_t)store->rows * (layout->code_size + layout->link_size);
+}
+
+/* ---- building ---- */
+
+dfaiss_status_t graphs_block_begin(engine_block_t *block, int64_t n, dfaiss_error_t *err) {
+    const graphs_parts_t *parts = block->store->parts;
+    graphs_block_t *made = calloc(1, sizeof *made);
+    if (!made)
+        return error_memory(err, sizeof *made, "a block");
+    made->open_before = parts->open;
+    made->open_rows_before = parts->open_rows;
+    made->open_extends_before = parts->open_extends;
+    block->parts = made;
+    size_t most = (size_t)(parts->count + (parts->open_rows + n) / block->store->segment_rows + 2);
+    made->graphs = calloc(most, sizeof *made->graphs);
+    if (!made->graphs)
+        return error_memory(err, most * sizeof *made->graphs, "a block");
+    if (parts->count)
+        memcpy(made->graphs, parts->graphs, (size_t)parts->count * sizeof *made->graphs);
+    made->count = made->own = parts->count;
+    return DFAISS_OK;
+}
+
+graph_t *graphs_last(const graphs_block_t *made) {
+    return made->count ? &made->graphs[made->count - 1] : NULL;
+}
+
+void graphs_block_put(graphs_block_t *made, FaissIndex *index, int64_t rows, bool in_place_of_last) {
+    const graph_t *last = graphs_last(made);
+    graph_t graph = {.index = index, .rows = rows};
+    if (in_place_of_last) {
+        graph.first = last->first;
+        if (made->own == made->count) { /* else the last one is the block's own, which does not happen */
+            made->replaced = last->index;
+            made->own--;
+        }
+        made->count--;
+    } else {
+        graph.first = last ? last->first + last->rows : 0;
+    }
+    made->graphs[made->count++] = graph;
+}
+
+void graphs_block_end(engine_block_t *block) {
+    const graph_t *last = graphs_last(block->parts);
+    block->rows = last ? last->first + last->rows - block->store->rows : 0;
+}
+
+dfaiss_status_t graphs_add(const engine_store_t *store, FaissIndex *index, int64_t n, const float *x, dfaiss_error_t *err) {
+    const engine_template_t *template = store->template;
+    size_t bytes = template->layout.transformed ? (size_t)n * (size_t)template->inner_dim * sizeof(float) : 0;
+    float *transformed = bytes ? malloc(bytes) : NULL;
+    if (bytes && !transformed)
+        return error_memory(err, bytes, "transforming vectors");
+    dfaiss_status_t status = engine_transform(template, n, x, transformed, &x, err);
+    if (status == DFAISS_OK) {
+        int code = faiss_Index_add(index, n, x);
+        if (code != 0)
+            status = engine_failure_c(code, DFAISS_ERR_FAISS, "adding vectors", err);
+    }
+    free(transformed);
+    return status;
+}
+
+void graphs_show(engine_block_t *block) {
+    graphs_parts_t *parts = block->store->parts;
+    graphs_block_t *made = block->parts;
+    graph_t *replaced = parts->graphs;
+    parts->graphs = made->graphs;
+    parts->count = made->count;
+    made->graphs = replaced;
+}
+
+static void *free_index(void *index) {
+    faiss_Index_free(index);
+    return NULL;
+}
+
+/* Giving a gigabyte back to the system takes far longer than a step may. */
+bool graphs_clean(engine_block_t *block, int64_t deadline) {
+    graphs_parts_t *parts = block->store->parts;
+    graphs_block_t *made = block->parts;
+    (void)deadline;
+    if (!made->replaced)
+        return true;
+    wait_for_cleaner(parts);
+    if (pthread_create(&parts->cleaner, NULL, free_index, made->replaced) == 0)
+        parts->has_cleaner = true;
+    else
+        faiss_Index_free(made->replaced);
+    made->replaced = NULL;
+    return true;
+}
+
+void graphs_give_up(engine_block_t *block) {
+    graphs_parts_t *parts = block->store->parts;
+    graphs_block_t *made = block->parts;
+    for (int64_t i = made->own; i < made->count; i++)
+        if (made->graphs[i].index != made->open_before)
+            faiss_Index_free(made->graphs[i].index);
+    if (parts->open != made->open_before)
+        faiss_Index_free(parts->open);
+    parts->open = made->open_before;
+    parts->open_rows = made->open_rows_before;
+    parts->open_extends = made->open_extends_before;
+}
+
+void graphs_release(engine_block_t *block) {
+    graphs_block_t *made = block->parts;
+    if (!made)
+        return;
+    if (block->shown)
+        faiss_Index_free(made->replaced);
+    free(made->graphs);
+    free(made);
+}
+
+/* ---- searching ---- */
+
+/* The parameter lies in the index. Nobody else searches it; the builder may copy it at the same time, and whichever value the copy gets is overwritten
+ * before it is used. An index that does not have the parameter is searched as it is. */
+static dfaiss_status_t set_effort(engine_search_t *search, const char *parameter, int64_t effort, dfaiss_error_t *err) {
+    graphs_parts_t *parts = search->store->parts;
+    FaissParameterSpace *space = NULL;
+    for (int64_t i = 0; i < parts->count; i++) {
+        if (parts->graphs[i].effort == effort)
+            continue;
+        if (!space && faiss_ParameterSpace_new(&space) != 0)
+            return error_memory(err, 0, "the parameters of a search");
+        (void)faiss_ParameterSpace_set_index_parameter(space, parts->graphs[i].index, parameter, (double)effort);
+        parts->graphs[i].effort = effort;
+    }
+    if (space)
+        faiss_ParameterSpace_free(space);
+    return DFAISS_OK;
+}
+
+/* A lane is some queries and every shares-th segment; its position is the segment, its offset the query. */
+static dfaiss_status_t begin_graphs(engine_search_t *search, dfaiss_error_t *err) {
+    const graphs_parts_t *parts = search->store->parts;
+    int64_t threads = team_threads(search->team), lanes = threads == 1 ? 1 : 4 * threads;
+    int64_t groups = search->nq < lanes ? search->nq : lanes;
+    int64_t shares = search_shares(search, parts->count);
+    TRY(search_slots(search, shares, err));
+    TRY(lanes_begin(&search->lanes, search->nq, groups, shares, err));
+    for (int64_t i = 0; i < search->lanes.count; i++) {
+        lane_t *lane = lanes_at(&search->lanes, i);
+        lane->position = lane->share;
+        lane->end = parts->count;
+    }
+    search->stage = STAGE_SCAN;
+    return DFAISS_OK;
+}
+
+/* Sorted, rows of the store, and no more of them than there are: what a call of faiss found for one query goes into its slot. */
+static void take_found(engine_search_t *search, const graph_t *graph, const lane_t *lane, int64_t query, float *scores, int64_t *rows,
+                       search_thread_t *own) {
+    bool larger = search->template->larger_is_better;
+    float *slot_scores = search_slot_scores(search, lane->share, query);
+    int64_t *slot_rows = search_slot_rows(search, lane->share, query);
+    int64_t found = 0;
+    for (int64_t i = 0; i < search->k; i++) {
+        if (rows[i] < 0)
+            continue;
+        scores[found] = scores[i];
+        rows[found++] = graph->first + rows[i];
+    }
+    nearest_order(larger, found, scores, rows);
+    if (lane->position == lane->share)
+        nearest_clear(larger, search->k, slot_scores, slot_rows);
+    nearest_merge(larger, search->k, nearest_count(search->k, slot_rows), slot_scores, slot_rows, found, scores, rows, own->spare_scores.data,
+                  own->spare_rows.data);
+}
+
+static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss_error_t *err) {
+    engine_search_t *search = context;
+    const graphs_parts_t *parts = search->store->parts;
+    search_thread_t *own = &search->threads[thread];
+    const graph_t *graph = &parts->graphs[lane->position];
+    int64_t query = lane->query + lane->offset, count = search_call_size(own, lane->queries - lane->offset), k = search->k;
+    TRY(scratch_need(&own->scores, (size_t)(count * k), sizeof(float), err));
+    TRY(scratch_need(&own->rows, (size_t)(count * k), sizeof(int64_t), err));
+    int64_t began = clock_nanoseconds();
+    int code = faiss_Index_search(graph->index, count, search->inner_queries + query * search->template->inner_dim, k, own->scores.data, own->rows.data);
+    if (code != 0)
+        return engine_failure_c(code, DFAISS_ERR_FAISS, "searching", err);
+    search_call_took(own, count, clock_nanoseconds() - began);
+    for (int64_t i = 0; i < count; i++)
+        take_found(search, graph, lane, query + i, (float *)own->scores.data + i * k, (int64_t *)own->rows.data + i * k, own);
+    lane->offset += count;
+    if (lane->offset == lane->queries) {
+        lane->offset = 0;
+        lane->position += search->lanes.shares;
+    }
+    lane->scanned = lane->position >= lane->end;
+    return DFAISS_OK;
+}
+
+static void fold_slots(void *context, lane_t *lane, int64_t query, int thread) {
+    engine_search_t *search = context;
+    (void)lane;
+    for (int64_t share = 0; share < search->lanes.shares; share++) {
+        int64_t *rows = search_slot_rows(search, share, query);
+        search_take(search, query, nearest_count(search->k, rows), search_slot_scores(search, share, query), rows, thread);
+    }
+}
+
+dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, bool at_least_k, int64_t deadline, bool *done, dfaiss_error_t *err) {
+    int64_t effort = at_least_k && search->effort < search->k ? search->k : search->effort < 1 ? 1 : search->effort;
+    if (search->stage == STAGE_NONE)
+        TRY(begin_graphs(search, err));
+    TRY(set_effort(search, parameter, effort, err));
+    return lanes_run(&search->lanes, search->team, deadline, ask_graph, fold_slots, search, done, err);
+}
+
+/* ---- saving and restoring ---- */
+
+int64_t graphs_segments(const engine_store_t *store) {
+    return ((const graphs_parts_t *)store->parts)->count;
+}
+
+void graphs_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows) {
+    const graph_t *graph = &((const graphs_parts_t *)store->parts)->graphs[segment];
+    *first = graph->first;
+    *rows = graph->rows;
+}
+
+const FaissIndex *graphs_segment_index(const engine_store_t *store, int64_t segment) {
+    return ((const graphs_parts_t *)store->parts)->graphs[segment].index;
+}
+
+dfaiss_status_t graphs_restore_index(engine_store_t *store, FaissIndex *index, dfaiss_error_t *err) {
+    graphs_parts_t *parts = store->parts;
+    graph_t *graphs = realloc(parts->graphs, (size_t)(parts->count + 1) * sizeof *graphs);
+    if (!graphs) {
+        faiss_Index_free(index);
+        return error_memory(err, (size_t)(parts->count + 1) * sizeof *graphs, "segments");
+    }
+    parts->graphs = graphs;
+    int64_t first = parts->count ? graphs[parts->count - 1].first + graphs[parts->count - 1].rows : 0;
+    graphs[parts->count++] = (graph_t){.index = index, .first = first, .rows = faiss_Index_ntotal(index)};
+    return DFAISS_OK;
+}
+
+dfaiss_status_t graphs_restore_end(engine_store_t *store, int64_t rows, dfaiss_error_t *err) {
+    const graphs_parts_t *parts = store->parts;
+    int64_t restored = parts->count ? parts->graphs[parts->count - 1].first + parts->graphs[parts->count - 1].rows : 0;
+    if (restored != rows)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, "segments", "the segments hold %" PRId64 " vectors; %" PRId64 " were expected", restored, rows);
+    return DFAISS_OK;
+}

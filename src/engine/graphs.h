@@ -1,0 +1,70 @@
+/* Inside the engine room: stores made of whole faiss indexes, one a segment, as the classes hnsw and opaque keep them.
+ *
+ * A segment that searches see is never added to. What grows is a copy, which takes its segment's place when a block is linked.
+ */
+#ifndef ENGINE_GRAPHS_H
+#define ENGINE_GRAPHS_H
+
+#include <pthread.h>
+
+#include "engine/store.h"
+
+typedef struct graph {
+    FaissIndex *index; /* owned by the store once it is shown */
+    int64_t first;
+    int64_t rows;
+    int64_t effort; /* that the index is set to; 0: none */
+} graph_t;
+
+typedef struct graphs_parts {
+    graph_t *graphs;
+    int64_t count;
+    pthread_t cleaner; /* frees a replaced index, which may take long */
+    bool has_cleaner;
+    /* The builder's: a graph that grows (hnsw alone). */
+    FaissIndex *open;
+    int64_t open_rows;  /* how many of its vectors count: more may be in it, after a block that was given up */
+    bool open_extends;  /* it is a copy of the last segment, with more */
+} graphs_parts_t;
+
+/* The builder's side as it was before a block. */
+typedef struct graphs_block {
+    graph_t *graphs; /* the store's array with the block's in it; once it is shown, the array that it replaced */
+    int64_t count;
+    int64_t own;     /* graphs from this one on are the block's */
+    FaissIndex *replaced;
+    FaissIndex *open_before;
+    int64_t open_rows_before;
+    bool open_extends_before;
+} graphs_block_t;
+
+CHECKED dfaiss_status_t graphs_create(engine_store_t *store, dfaiss_error_t *err);
+void graphs_destroy(engine_store_t *store);
+size_t graphs_bytes(const engine_store_t *store);
+
+/* Fills block->parts with a copy of the store's array that has room for what n more rows need. */
+CHECKED dfaiss_status_t graphs_block_begin(engine_block_t *block, int64_t n, dfaiss_error_t *err);
+/* The last segment that there will be; NULL: none. */
+graph_t *graphs_last(const graphs_block_t *made);
+/* Puts an index of `rows` vectors behind the segments, or in the place of the last one. */
+void graphs_block_put(graphs_block_t *made, FaissIndex *index, int64_t rows, bool in_place_of_last);
+/* Sets block->rows from what was put. */
+void graphs_block_end(engine_block_t *block);
+/* Adds n vectors, transformed on the way. */
+CHECKED dfaiss_status_t graphs_add(const engine_store_t *store, FaissIndex *index, int64_t n, const float *x, dfaiss_error_t *err);
+
+void graphs_show(engine_block_t *block);
+bool graphs_clean(engine_block_t *block, int64_t deadline);
+void graphs_give_up(engine_block_t *block);
+void graphs_release(engine_block_t *block);
+
+/* `parameter`: faiss's name of what effort sets; least: the value is at least k. */
+CHECKED dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, bool at_least_k, int64_t deadline, bool *done, dfaiss_error_t *err);
+
+int64_t graphs_segments(const engine_store_t *store);
+void graphs_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);
+const FaissIndex *graphs_segment_index(const engine_store_t *store, int64_t segment);
+CHECKED dfaiss_status_t graphs_restore_index(engine_store_t *store, FaissIndex *index, dfaiss_error_t *err);
+CHECKED dfaiss_status_t graphs_restore_end(engine_store_t *store, int64_t rows, dfaiss_error_t *err);
+
+#endif

@@ -1,0 +1,110 @@
+/* The class of HNSW graphs: few and large ones, since each is searched.
+ *
+ * Vectors go into an open graph that only the builder knows. When it has segment_rows vectors, or the caller asks for what there is to be seen (seal),
+ * it becomes a segment. What comes later goes into a copy of the last segment as long as that has room (copying a graph costs less than a
+ * hundredth of building it), and the copy takes the segment's place when it is sealed.
+ */
+#include "engine/graphs.h"
+
+static dfaiss_status_t copy_graph(const FaissIndex *graph, FaissIndex **out, dfaiss_error_t *err) {
+    int code = shim_copy_graph(graph, out);
+    return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "copying a graph", err);
+}
+
+static dfaiss_status_t open_graph(engine_store_t *store, const graphs_block_t *made, int64_t n, dfaiss_error_t *err) {
+    graphs_parts_t *parts = store->parts;
+    const graph_t *last = graphs_last(made);
+    bool extends = last && last->rows + n <= store->segment_rows;
+    TRY(copy_graph(extends ? last->index : store->template->layout.inner, &parts->open, err));
+    parts->open_extends = extends;
+    parts->open_rows = extends ? last->rows : 0;
+    return DFAISS_OK;
+}
+
+/* A graph cannot lose vectors: after a block was given up it is built anew, from the codes of the vectors that count. */
+static dfaiss_status_t rebuild_open(engine_store_t *store, dfaiss_error_t *err) {
+    graphs_parts_t *parts = store->parts;
+    FaissIndex *rebuilt = NULL;
+    float *vectors = malloc((size_t)parts->open_rows * (size_t)store->template->inner_dim * sizeof(float) + 1);
+    if (!vectors)
+        return error_memory(err, (size_t)parts->open_rows * (size_t)store->template->inner_dim * sizeof(float), "building a graph anew");
+    dfaiss_status_t status = copy_graph(store->template->layout.inner, &rebuilt, err);
+    if (status == DFAISS_OK) {
+        int code = faiss_Index_reconstruct_n(parts->open, 0, parts->open_rows, vectors);
+        if (code == 0)
+            code = faiss_Index_add(rebuilt, parts->open_rows, vectors);
+        if (code != 0)
+            status = engine_failure_c(code, DFAISS_ERR_FAISS, "building a graph anew", err);
+    }
+    free(vectors);
+    if (status != DFAISS_OK) {
+        faiss_Index_free(rebuilt);
+        return status;
+    }
+    faiss_Index_free(parts->open);
+    parts->open = rebuilt;
+    return DFAISS_OK;
+}
+
+static void seal_open(graphs_parts_t *parts, graphs_block_t *made) {
+    graphs_block_put(made, parts->open, parts->open_rows, parts->open_extends);
+    parts->open = NULL;
+    parts->open_rows = 0;
+    parts->open_extends = false;
+}
+
+static dfaiss_status_t add_to_open(engine_store_t *store, graphs_block_t *made, int64_t n, const float *x, dfaiss_error_t *err) {
+    graphs_parts_t *parts = store->parts;
+    while (n > 0) {
+        if (!parts->open)
+            TRY(open_graph(store, made, n, err));
+        int64_t room = store->segment_rows - parts->open_rows, count = n < room ? n : room;
+        TRY(graphs_add(store, parts->open, count, x, err));
+        parts->open_rows += count;
+        x += count * store->template->dim;
+        n -= count;
+        if (parts->open_rows == store->segment_rows)
+            seal_open(parts, made);
+    }
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t hnsw_build(engine_block_t *block, int64_t n, const float *x, bool seal, dfaiss_error_t *err) {
+    engine_store_t *store = block->store;
+    graphs_parts_t *parts = store->parts;
+    if (parts->open && faiss_Index_ntotal(parts->open) != parts->open_rows)
+        TRY(rebuild_open(store, err));
+    TRY(graphs_block_begin(block, n, err));
+    dfaiss_status_t status = add_to_open(store, block->parts, n, x, err);
+    if (status != DFAISS_OK) {
+        graphs_give_up(block);
+        return status;
+    }
+    if (seal && parts->open)
+        seal_open(parts, block->parts);
+    graphs_block_end(block);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t hnsw_search(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err) {
+    (void)store;
+    return graphs_search(search, "efSearch", true, deadline, done, err);
+}
+
+const store_class_t hnsw_class = {
+    .segment_rows = 1048576,
+    .create = graphs_create,
+    .destroy = graphs_destroy,
+    .bytes = graphs_bytes,
+    .build = hnsw_build,
+    .show = graphs_show,
+    .clean = graphs_clean,
+    .give_up = graphs_give_up,
+    .release = graphs_release,
+    .search = hnsw_search,
+    .segments = graphs_segments,
+    .segment = graphs_segment,
+    .segment_index = graphs_segment_index,
+    .restore_index = graphs_restore_index,
+    .restore_end = graphs_restore_end,
+};

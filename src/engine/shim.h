@@ -1,0 +1,105 @@
+/* What faiss's C API lacks, in the C API's own style: plain C calls, 0 for success, and no exception leaves.
+ *
+ * SHIM_FAILED: faiss or the C++ library refused, shim_error() has the text; SHIM_NO_MEMORY: an allocation failed. A FaissIndex is the C API's handle.
+ * Nothing here knows the rest of dfaiss, so that the C++ part stays one file.
+ */
+#ifndef ENGINE_SHIM_H
+#define ENGINE_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <faiss/c_api/Index_c.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SHIM_OK = 0, SHIM_FAILED = -1, SHIM_NO_MEMORY = -2 };
+
+/* The text of this thread's last failure. */
+const char *shim_error(void);
+
+const char *shim_faiss_version(void);
+const char *shim_simd_level(void);
+
+/* Makes results of k >= 100 come from heaps as well, whose ties stand by label. Once, before any search. */
+void shim_prefer_heaps(void);
+
+/* ---- what an index is made of ---- */
+
+enum { SHIM_CODES, SHIM_IVF, SHIM_HNSW, SHIM_OPAQUE };
+
+typedef struct shim_layout {
+    int kind;              /* SHIM_CODES, ... of the index behind its transforms */
+    FaissIndex *inner;     /* that index; borrowed */
+    const char *type;      /* its C++ type; static */
+    bool transformed;      /* there are transforms in front */
+    bool holds_vectors;    /* codes are fp32 vectors as they are */
+    bool by_map;           /* vectors have ids of their own (IDMap) somewhere inside */
+    int64_t lists;         /* of an IVF of any kind, else 0 */
+    size_t code_size;      /* codes, ivf, hnsw */
+    size_t link_size;      /* hnsw: bytes of links a vector on average */
+    int64_t train_at_least; /* vectors that its clusterings need, and at most use */
+    int64_t train_at_most;
+    bool residuals;        /* training makes copies of the vectors, for residuals or rotations */
+} shim_layout_t;
+
+int shim_describe(FaissIndex *index, shim_layout_t *out);
+
+/* Trains with clusterings that take what they get, whole where it is the coarse one, and do not print. */
+int shim_train(FaissIndex *index, int64_t n, const float *x);
+
+/* Checks that the parts of an index that was read fit each other. */
+int shim_check(const FaissIndex *index);
+
+/* ---- vectors through the transforms in front of an index ---- */
+
+/* to float[n][inner d]. Nothing to do, and an error, where the index has no transforms. */
+int shim_transform(const FaissIndex *index, int64_t n, const float *x, float *to);
+
+/* ---- encoding ---- */
+
+/* The codes of an ivf's vectors that belong to the given lists. */
+int shim_encode_for_lists(const FaissIndex *ivf, int64_t n, const float *x, const int64_t *lists, uint8_t *codes);
+
+/* ---- scanning raw codes, with one scanner a thread ---- */
+
+typedef struct shim_scanner shim_scanner_t;
+
+/* For ivf (rows given to scan), or SQ and PQ codes (rows made of the base given to scan). */
+int shim_scanner_new(const FaissIndex *inner, shim_scanner_t **out);
+void shim_scanner_free(shim_scanner_t *scanner);
+int shim_scanner_set_query(shim_scanner_t *scanner, const float *query);
+int shim_scanner_set_list(shim_scanner_t *scanner, int64_t list, float coarse_score);
+/* Puts n codes into a heap of k; rows NULL: they are base, base + 1, ..., and larger than all that the heap holds. */
+int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *heap_rows,
+                      int64_t k);
+
+/* Heaps of k as faiss keeps them: emptied, and sorted with the best first (afterwards no heap any more). */
+void shim_heap_clear(bool larger_is_better, int64_t k, float *scores, int64_t *rows);
+void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *rows);
+
+/* ---- products of many queries with many rows, through the BLAS that faiss uses ---- */
+
+typedef struct shim_product shim_product_t;
+
+int shim_product_new(shim_product_t **out);
+void shim_product_free(shim_product_t *product);
+/* Takes a copy of queries float[count][dim]. */
+int shim_product_set(shim_product_t *product, int dim, int count, const float *queries);
+/* to float[n][count]: the inner products of n rows with the queries. */
+int shim_product_run(const shim_product_t *product, int64_t n, const float *rows, float *to);
+
+/* ---- copies of whole indexes ---- */
+
+/* A copy of an HNSW graph that can be added to and written. */
+int shim_copy_graph(const FaissIndex *graph, FaissIndex **out);
+/* A copy of any index, by writing and reading it. */
+int shim_copy_index(const FaissIndex *index, FaissIndex **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

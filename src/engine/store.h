@@ -1,0 +1,151 @@
+/* Inside the engine room: what a store, a block and a search are made of, and the table of functions that each class fills in.
+ *
+ * A store has two sides. What searches see (rows, and what hangs on parts) is changed by linking alone. What the builder goes on from (built, and
+ * the builder's side of parts) is changed by building and by giving a block up.
+ */
+#ifndef ENGINE_STORE_H
+#define ENGINE_STORE_H
+
+#include "engine/engine.h"
+#include "engine/exact.h"
+#include "engine/lanes.h"
+#include "engine/scratch.h"
+#include "engine/template.h"
+
+enum {
+    BUILD_PIECE = 8192, /* vectors that are transformed and encoded at a time */
+};
+
+typedef struct store_class {
+    int64_t segment_rows; /* default */
+
+    CHECKED dfaiss_status_t (*create)(engine_store_t *store, dfaiss_error_t *err);
+    void (*destroy)(engine_store_t *store);
+    size_t (*bytes)(const engine_store_t *store);
+
+    /* Fills block->parts and block->rows. On failure the builder's side is as before, and release is called. */
+    CHECKED dfaiss_status_t (*build)(engine_block_t *block, int64_t n, const float *x, bool seal, dfaiss_error_t *err);
+    /* Makes the block's rows visible, all at once. */
+    void (*show)(engine_block_t *block);
+    /* Frees what showing replaced; true when nothing is left. */
+    bool (*clean)(engine_block_t *block, int64_t deadline);
+    /* Puts the builder's side back to what it was before the block. */
+    void (*give_up)(engine_block_t *block);
+    /* Frees the block's parts, with what is not shown, or was replaced and is not cleaned yet. Copes with half-built ones. */
+    void (*release)(engine_block_t *block);
+
+    CHECKED dfaiss_status_t (*search)(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err);
+
+    /* Saving and restoring; NULL where the class has no such parts. */
+    int64_t (*segments)(const engine_store_t *store);
+    void (*segment)(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);
+    const uint8_t *(*segment_codes)(const engine_store_t *store, int64_t segment);
+    const FaissIndex *(*segment_index)(const engine_store_t *store, int64_t segment);
+    void (*list)(const engine_store_t *store, int64_t list, int64_t *size, const uint8_t **codes, const int64_t **rows);
+    CHECKED dfaiss_status_t (*restore_segment)(engine_store_t *store, int64_t rows, uint8_t **codes, dfaiss_error_t *err);
+    CHECKED dfaiss_status_t (*restore_list)(engine_store_t *store, int64_t list, int64_t size, uint8_t **codes, int64_t **rows, dfaiss_error_t *err);
+    CHECKED dfaiss_status_t (*restore_index)(engine_store_t *store, FaissIndex *index, dfaiss_error_t *err); /* takes it over, also on failure */
+    CHECKED dfaiss_status_t (*restore_end)(engine_store_t *store, int64_t rows, dfaiss_error_t *err);
+} store_class_t;
+
+extern const store_class_t codes_class, ivf_class, hnsw_class, opaque_class;
+const store_class_t *store_class_of(const engine_template_t *template);
+
+struct engine_store {
+    const engine_template_t *template;
+    const store_class_t *class;
+    int64_t segment_rows;
+    int64_t rows;      /* seen by searches */
+    int64_t built;     /* taken in by the builder */
+    bool has_block;    /* a block is neither linked nor destroyed */
+    void *parts;       /* the class's own */
+};
+
+struct engine_block {
+    engine_store_t *store;
+    int64_t rows;         /* that linking makes visible */
+    int64_t built_before; /* the builder's rows, if it is given up */
+    bool shown;
+    void *parts;
+};
+
+/* A range of rows whose vectors were scanned exactly: what a store answers for them is left out. */
+typedef struct row_range {
+    int64_t first, last;
+} row_range_t;
+
+typedef struct search_thread {
+    shim_scanner_t *scanner; /* ivf, SQ and PQ codes */
+    const lane_t *lane;      /* whose query the scanner has; NULL: none */
+    int64_t list;            /* that the scanner is set to; -1: none */
+    double query_nanoseconds; /* what faiss takes for one query of a call with several, about; 0: not known yet */
+    scratch_t scores;        /* float[...]: what one call of faiss found, or spare */
+    scratch_t rows;          /* int64_t[...] */
+    scratch_t spare_scores;  /* float[k], for merging */
+    scratch_t spare_rows;    /* int64_t[k] */
+} search_thread_t;
+
+typedef enum search_stage { STAGE_NONE, STAGE_COARSE, STAGE_SCAN } search_stage_t;
+
+struct engine_search {
+    const engine_template_t *template;
+    const store_class_t *class;
+    team_t *team;
+    search_thread_t *threads;
+
+    int64_t nq, k, effort;
+    scratch_t queries;     /* float[nq][dim] */
+    scratch_t transformed; /* float[nq][inner_dim] */
+    const float *inner_queries; /* what the index behind the transforms is asked */
+    scratch_t best_scores; /* float[nq][k]: the answer so far */
+    scratch_t best_rows;   /* int64_t[nq][k] */
+    scratch_t best_counts; /* int64_t[nq] */
+    row_range_t *ranges;   /* scanned exactly */
+    int64_t range_count, range_capacity;
+
+    /* vectors that are not indexed */
+    exact_scan_t *vector_scan;
+    bool in_vectors;
+    element_t element;
+    const void *vectors;
+    int64_t vectors_first, vectors_count;
+
+    /* a store */
+    const engine_store_t *store;
+    bool store_seen; /* the answer may hold rows of a store */
+    search_stage_t stage;
+    exact_scan_t *store_scan;
+    lanes_t lanes;
+    scratch_t slot_scores; /* float[shares][nq][k] */
+    scratch_t slot_rows;
+    int64_t probes;
+    bool has_coarse;
+    scratch_t coarse_scores; /* float[nq][probes] */
+    scratch_t coarse_lists;  /* int64_t[nq][probes] */
+    scratch_t coarse_counts; /* int64_t[nq] */
+};
+
+/* Puts n sorted candidates of a query into the answer. */
+void search_take(engine_search_t *search, int64_t query, int64_t n, float *scores, int64_t *rows, int thread);
+
+/* For classes that collect with lanes: memory for k candidates a query and share; the scanners have no query afterwards. */
+CHECKED dfaiss_status_t search_slots(engine_search_t *search, int64_t shares, dfaiss_error_t *err);
+float *search_slot_scores(const engine_search_t *search, int64_t share, int64_t query);
+int64_t *search_slot_rows(const engine_search_t *search, int64_t share, int64_t query);
+
+/* Lanes that scan codes into heaps: the lane's heap is emptied and its thread's scanner gets the query, where needed. */
+CHECKED dfaiss_status_t search_enter_lane(engine_search_t *search, lane_t *lane, int thread, dfaiss_error_t *err);
+/* lane_fold_t for slots that are heaps. */
+void search_fold_heaps(void *context, lane_t *lane, int64_t query, int thread);
+
+/* How many of `left` queries one call of faiss should get, so that it stays far below a slice; and what the call took. */
+int64_t search_call_size(const search_thread_t *thread, int64_t left);
+void search_call_took(search_thread_t *thread, int64_t queries, int64_t nanoseconds);
+
+/* Lanes into which the work of one query should be cut, when there are `most` pieces of it. */
+int64_t search_shares(const engine_search_t *search, int64_t most);
+
+/* An error of a store's state that is not the user's fault. */
+CHECKED dfaiss_status_t store_misuse(const engine_store_t *store, const char *what, dfaiss_error_t *err);
+
+#endif
