@@ -11,7 +11,7 @@ static const struct argp_option options_table[] = {
     {"queries", KEY_QUERIES, "FILE", 0, "Vectors to search the neighbours of, in the forms of build's --data", 0},
     {NULL, 'k', "K", 0, "Neighbours of each query (default 10)", 0},
     {"nprobe", KEY_NPROBE, "P", 0, "Lists to look into; for HNSW the depth of the search (default: as configured)", 0},
-    {"batch", KEY_BATCH, "B", 0, "Queries in one request (default: all)", 0},
+    {"batch", KEY_BATCH, "B", 0, "Queries in one request (default: as many as are sensible)", 0},
     {"groundtruth", KEY_GROUNDTRUTH, "FILE", 0, "True neighbours, to tell the recall: .ibin .i64bin .ivecs .npy", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "Write the answers: .ibin (scores beside it as .fbin), .i64bin, .jsonl (with metadata) or .h5", 0},
     RAW_OPTION_ROWS,

@@ -158,7 +158,7 @@ static dfaiss_status_t write_beside(const char *path, write_form_t *write_form, 
 }
 
 dfaiss_status_t search_output_write(const char *path, const search_answers_t *answers, char *written, size_t capacity, dfaiss_error_t *err) {
-    search_output_form_t form;
+    search_output_form_t form = SEARCH_OUTPUT_IBIN;
     TRY(search_output_form(path, &form, err));
     if (form == SEARCH_OUTPUT_IBIN || form == SEARCH_OUTPUT_I64BIN)
         return write_bin(path, form, answers, written, capacity, err);

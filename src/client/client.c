@@ -27,8 +27,9 @@ dfaiss_status_t client_create(transport_t *transport, double timeout, client_t *
 void client_destroy(client_t *client) {
     if (!client)
         return;
-    if (client->batches)
-        (void)client_add_wait(client, NULL, NULL);
+    /* What is under way is waited for; whoever wants to know how it ended has asked before. */
+    if (client->batches && client_add_wait(client, NULL, NULL) != DFAISS_OK)
+        client->batch_status = DFAISS_OK;
     while (client->batches) {
         sent_batch_t *batch = client->batches;
         client->batches = batch->next;

@@ -15,7 +15,7 @@ static dfaiss_status_t create(server_t *server, operation_t *operation, dfaiss_e
     int64_t expected = message.expected_rows;
     if (config->training == CONFIG_TRAINING_local)
         expected = (expected + server->servers - 1) / server->servers;
-    shard_t *shard;
+    shard_t *shard = NULL;
     dfaiss_status_t status = shard_create(message.index, config, expected, server->number, server->team, &shard, err);
     if (status != DFAISS_OK) {
         index_config_destroy(config);

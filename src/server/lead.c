@@ -99,7 +99,7 @@ static dfaiss_status_t make_lead_request(server_t *server, request_t *request, l
 
 void request_search(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
-    lead_request_t *asked;
+    lead_request_t *asked = NULL;
     dfaiss_status_t status = make_lead_request(server, request, &asked, &error);
     if (status != DFAISS_OK) {
         request_answer(server, request, status, &error, NULL, NULL, 0);

@@ -52,7 +52,7 @@ static dfaiss_status_t load_file(void *context, dfaiss_error_t *err) {
 
 static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss_error_t *err) {
     shard_content_t *content = &loading->content;
-    shard_t *shard;
+    shard_t *shard = NULL;
     TRY(shard_restore(loading->index, content->config, server->number, server->team, content->template, content->store, content->batches,
                       content->batch_count, &shard, err));
     *content = (shard_content_t){0};

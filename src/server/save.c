@@ -46,7 +46,9 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
     TRY(shard_file_write(writing->path, &content, err));
     const char *slash = strrchr(writing->path, '/');
-    snprintf(writing->file.name, sizeof writing->file.name, "%s", slash ? slash + 1 : writing->path);
+    int length = snprintf(writing->file.name, sizeof writing->file.name, "%s", slash ? slash + 1 : writing->path);
+    if (length < 0 || (size_t)length >= sizeof writing->file.name)
+        return error_set(err, DFAISS_ERR_ARG, writing->path, "the name of the file %s is too long", writing->path);
     /* Reading back what was written is what makes the checksum one of the file and not of the intention. */
     return file_checksum(writing->path, &writing->file.checksum, &writing->file.bytes, err);
 }
@@ -287,7 +289,7 @@ static dfaiss_status_t make_saving(server_t *server, request_t *request, saving_
 
 void request_save(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
-    saving_t *saving;
+    saving_t *saving = NULL;
     dfaiss_status_t status = make_saving(server, request, &saving, &error);
     if (status != DFAISS_OK) {
         request_answer(server, request, status, &error, NULL, NULL, 0);

@@ -1,0 +1,118 @@
+#include "cli/build_run.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "cli/build_input.h"
+#include "cli/ingest.h"
+#include "cli/job.h"
+
+typedef struct building {
+    program_t *program;
+    const build_options_t *options;
+    build_input_t input;
+    build_result_t *result;
+} building_t;
+
+/* The new index, or the loaded one that is added to; *first_id is the first row number that is free. */
+static dfaiss_status_t open_index(building_t *building, client_t *client, int64_t *first_id, dfaiss_error_t *err) {
+    const build_options_t *options = building->options;
+    client_index_t index = {0};
+    char *config = NULL;
+    dfaiss_status_t status;
+    if (options->append) {
+        status = client_load_index(client, options->index, &index, err);
+    } else {
+        TRY(index_config_print(building->input.config, false, &config, err));
+        status = client_create_index(client, options->index, config, dataset_rows(building->input.dataset), options->overwrite,
+                                     building->input.ids != NULL, &index, err);
+    }
+    if (status == DFAISS_OK)
+        *first_id = index.next_id;
+    free(config);
+    client_index_clear(&index);
+    return status;
+}
+
+/* Times one step into *seconds. */
+static void note_time(double *seconds, double *since) {
+    double now = clock_seconds();
+    *seconds += now - *since;
+    *since = now;
+}
+
+static dfaiss_status_t collect_result(building_t *building, client_t *client, dfaiss_error_t *err) {
+    build_result_t *result = building->result;
+    int servers = client_servers(client);
+    message_statistics_t *statistics = calloc((size_t)servers, sizeof *statistics);
+    if (!statistics)
+        return error_memory(err, (size_t)servers * sizeof *statistics, "statistics");
+    dfaiss_status_t status = client_statistics(client, building->options->index, statistics, err);
+    for (int i = 0; status == DFAISS_OK && i < servers; i++)
+        result->rss_bytes += (uint64_t)statistics[i].resident_bytes;
+    free(statistics);
+    result->servers = servers;
+    result->vectors = dataset_rows(building->input.dataset);
+    result->dim = dataset_dim(building->input.dataset);
+    return status;
+}
+
+static dfaiss_status_t add_vectors(building_t *building, client_t *client, ingest_t *ingest, double *since, dfaiss_error_t *err) {
+    build_result_t *result = building->result;
+    if (!building->options->append)
+        TRY(ingest_train(ingest, err));
+    note_time(&result->seconds.train, since);
+    TRY(ingest_stream(ingest, err));
+    result->seconds.read = ingest->read_seconds;
+    result->seconds.send = ingest->send_seconds;
+    *since = clock_seconds();
+    progress_update(ingest->progress, "index", 0);
+    TRY(client_flush(client, building->options->index, err));
+    note_time(&result->seconds.add, since);
+    progress_update(ingest->progress, "save", 0);
+    int64_t bytes;
+    TRY(client_save(client, building->options->index, &result->generation, &bytes, err));
+    note_time(&result->seconds.save, since);
+    result->bytes_on_disk = (uint64_t)bytes;
+    return collect_result(building, client, err);
+}
+
+static dfaiss_status_t build(building_t *building, client_t *client, dfaiss_error_t *err) {
+    double begin = clock_seconds(), since = begin;
+    int64_t first_id = 0;
+    TRY(open_index(building, client, &first_id, err));
+    progress_t progress = progress_begin(building->program);
+    ingest_t ingest = {
+        .client = client,
+        .index = building->options->index,
+        .dataset = building->input.dataset,
+        .config = building->input.config,
+        .ids = building->input.ids,
+        .first_id = first_id,
+        .metadata_path = building->options->metadata,
+        .progress = &progress,
+    };
+    dfaiss_status_t status = add_vectors(building, client, &ingest, &since, err);
+    progress_end(&progress);
+    build_result_t *result = building->result;
+    result->seconds.total = clock_seconds() - begin;
+    result->vectors_per_second = (double)result->vectors / result->seconds.total;
+    return status;
+}
+
+static dfaiss_status_t build_as_client(client_t *client, void *context, dfaiss_error_t *err) {
+    building_t *building = context;
+    TRY(build_input_open(building->options, false, &building->input, err));
+    dfaiss_status_t status = build(building, client, err);
+    build_input_close(&building->input);
+    return status;
+}
+
+dfaiss_status_t build_run(program_t *program, const build_options_t *options, build_result_t *result, dfaiss_error_t *err) {
+    build_result_t made = {0};
+    building_t building = {.program = program, .options = options, .result = &made};
+    job_options_t job = {.storage = options->storage, .servers = options->servers, .clients = 1, .threads = options->threads, .timeout = options->timeout};
+    TRY(job_run(program, &job, build_as_client, &building, err));
+    *result = made;
+    return DFAISS_OK;
+}

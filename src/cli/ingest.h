@@ -1,0 +1,29 @@
+/* Sending vector files to the servers: a random sample to train on, then everything, in batches. */
+#ifndef CLI_INGEST_H
+#define CLI_INGEST_H
+
+#include "cli/progress.h"
+#include "client/client.h"
+#include "config/index_config.h"
+#include "dataset/dataset.h"
+
+typedef struct ingest {
+    client_t *client;
+    const char *index;
+    const dataset_t *dataset;
+    const index_config_t *config;
+    const int64_t *ids;        /* own ids, one a row; NULL: row numbers from first_id on */
+    int64_t first_id;
+    const char *metadata_path; /* NULL: none */
+    progress_t *progress;
+    double read_seconds, send_seconds; /* out: reading files; waiting for servers */
+} ingest_t;
+
+/* Sends min(rows, 256 x centroids, max(train_num x servers, 64 x centroids)) random rows, or what the kind of index needs where it has no lists,
+ * and trains. Nothing is done for kinds that need no training. */
+CHECKED dfaiss_status_t ingest_train(ingest_t *ingest, dfaiss_error_t *err);
+
+/* Sends all rows with ids and metadata, and waits until they are acknowledged. ERR_DATA names file and row of a value that is not finite. */
+CHECKED dfaiss_status_t ingest_stream(ingest_t *ingest, dfaiss_error_t *err);
+
+#endif
