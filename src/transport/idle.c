@@ -4,6 +4,7 @@
  * fixed sleep of 10 us would cost half a core.
  */
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -21,21 +22,51 @@ typedef struct patience {
     int64_t spin, nap;
 } patience_t;
 
-/* Ranks of a node against the cores that they may run on, all their masks together. */
-static dfaiss_status_t compare_cores(MPI_Comm node, bool *crowded, dfaiss_error_t *err) {
-    cpu_set_t mine, all;
-    int ranks = 0;
+/* What a rank tells the others of its node. */
+typedef struct node_rank {
+    cpu_set_t cores; /* that it may run on */
+    bool server;
+} node_rank_t;
+
+static bool share_cores(const node_rank_t *a, const node_rank_t *b) {
+    cpu_set_t both;
+    CPU_AND(&both, &a->cores, &b->cores);
+    return CPU_COUNT(&both) > 0;
+}
+
+/* Ranks of a node against the cores that they may run on, all their masks together; and the servers that run on this rank's cores. */
+static void count_sharers(transport_t *transport, const node_rank_t *node, int ranks, const node_rank_t *mine) {
+    cpu_set_t all;
     CPU_ZERO(&all);
+    transport->core_sharers = 0;
+    for (int i = 0; i < ranks; i++) {
+        CPU_OR(&all, &all, &node[i].cores);
+        transport->core_sharers += node[i].server && share_cores(&node[i], mine);
+    }
+    transport->crowded = ranks > CPU_COUNT(&all);
+}
+
+static dfaiss_status_t compare_cores(transport_t *transport, MPI_Comm node, dfaiss_error_t *err) {
+    node_rank_t mine = {.server = transport->server[transport->rank]};
+    int ranks = 0;
     /* More cores than a mask holds: nothing is known, and a core for everybody is the likely case. */
-    if (sched_getaffinity(0, sizeof mine, &mine) != 0)
-        memset(&mine, 0xff, sizeof mine);
-    int code = MPI_Allreduce(&mine, &all, (int)sizeof mine, MPI_BYTE, MPI_BOR, node);
-    if (code == MPI_SUCCESS)
-        code = MPI_Comm_size(node, &ranks);
+    if (sched_getaffinity(0, sizeof mine.cores, &mine.cores) != 0)
+        memset(&mine.cores, 0xff, sizeof mine.cores);
+    int code = MPI_Comm_size(node, &ranks);
     if (code != MPI_SUCCESS)
-        return transport_mpi_error(code, "MPI_Allreduce", err);
-    *crowded = ranks > CPU_COUNT(&all);
-    return DFAISS_OK;
+        return transport_mpi_error(code, "MPI_Comm_size", err);
+    node_rank_t *all = calloc((size_t)ranks, sizeof *all);
+    if (!all)
+        return error_memory(err, (size_t)ranks * sizeof *all, "the ranks of a node");
+    code = MPI_Allgather(&mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine, MPI_BYTE, node);
+    if (code == MPI_SUCCESS)
+        count_sharers(transport, all, ranks, &mine);
+    free(all);
+    return code == MPI_SUCCESS ? DFAISS_OK : transport_mpi_error(code, "MPI_Allgather", err);
+}
+
+int transport_core_sharers(const transport_t *transport) {
+    return transport->core_sharers;
 }
 
 dfaiss_status_t transport_idle_prepare(transport_t *transport, dfaiss_error_t *err) {
@@ -45,7 +76,7 @@ dfaiss_status_t transport_idle_prepare(transport_t *transport, dfaiss_error_t *e
     int code = MPI_Comm_split_type(transport->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
     if (code != MPI_SUCCESS)
         return transport_mpi_error(code, "MPI_Comm_split_type", err);
-    dfaiss_status_t status = compare_cores(node, &transport->crowded, err);
+    dfaiss_status_t status = compare_cores(transport, node, err);
     code = MPI_Comm_free(&node);
     if (status == DFAISS_OK && code != MPI_SUCCESS)
         status = transport_mpi_error(code, "MPI_Comm_free", err);

@@ -98,6 +98,7 @@ struct transport {
     dfaiss_error_t complaint; /* for the next transport_progress; code DFAISS_OK: none */
     bool failed;              /* for good: MPI does not work */
 
+    int core_sharers;   /* servers that may run on this rank's cores */
     bool crowded;       /* more ranks than cores on this node */
     bool active;        /* something happened since the last transport_idle */
     int64_t idle_since; /* clock_nanoseconds */

@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/memory.h"
 #include "transport/internal.h"
+
+enum { HUGE_PAGES_FROM = 1 << 20 };
 
 void transport_message_clear(transport_message_t *message) {
     free(message->body);
@@ -137,6 +140,9 @@ static void allocate(transport_t *transport, incoming_t *incoming, size_t body_s
         return;
     }
     message->bulk_size = bulk_size;
+    /* All of it will be written, and with small pages the faults take longer than the transfer. Only speed depends on it. */
+    if (bulk_size >= HUGE_PAGES_FROM)
+        (void)madvise(message->bulk, bulk_size, MADV_HUGEPAGE);
 }
 
 /* What travelled in the packet is copied, what follows is noted as pieces. */
