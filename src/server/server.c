@@ -102,6 +102,20 @@ static void clear(server_t *server) {
     team_destroy(server->team);
 }
 
+/* The cores that this rank may use, shared out over the servers that may use them too. */
+static int default_threads(const transport_t *transport) {
+    int sharers = transport_core_sharers(transport), cores = threads_physical_cores();
+    return cores > sharers ? cores / sharers : 1;
+}
+
+/* A server whose threads have no cores of their own is slow for a reason that should be seen. */
+static void warn_of_crowding(const server_t *server) {
+    int sharers = transport_core_sharers(server->transport), cores = threads_physical_cores();
+    if (server->number == 0 && server->threads * sharers > cores)
+        log_write(LOG_LEVEL_WARNING, "%d servers with %d thread%s each share %d core%s", sharers, server->threads, server->threads == 1 ? "" : "s", cores,
+                  cores == 1 ? "" : "s");
+}
+
 static dfaiss_status_t set_up(server_t *server, dfaiss_error_t *err) {
     TRY(team_create(server->threads, &server->team, err));
     TRY(builder_create(server->threads, &server->builder, err));
@@ -114,8 +128,9 @@ dfaiss_status_t server_run(transport_t *transport, const server_options_t *optio
         .options = options,
         .number = transport_number(transport),
         .servers = transport_servers(transport),
-        .threads = options->threads > 0 ? options->threads : threads_physical_cores(),
+        .threads = options->threads > 0 ? options->threads : default_threads(transport),
     };
+    warn_of_crowding(&server);
     dfaiss_status_t status = set_up(&server, err);
     if (status == DFAISS_OK) {
         loop(&server);
