@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# lib.sh: what the tests of the program share. A test sources it with the path of dfaiss as first argument of its own, and then stands in a fresh folder
+# that is removed when it ends.
+
+dfaiss=$(realpath "$1")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+# A test that itself runs under a launcher starts jobs of its own all the same.
+unset OMPI_COMM_WORLD_RANK OMPI_COMM_WORLD_SIZE PMIX_RANK PMI_RANK PMI_SIZE PMI_FD
+
+fail() {
+    echo "failed: $*" >&2
+    for said in out err; do
+        [ ! -s "$folder/$said" ] || sed "s/^/  $said: /" "$folder/$said" >&2
+    done
+    exit 1
+}
+
+# run CODE COMMAND...: the exit code is CODE; stdout is left in $folder/out, stderr in $folder/err.
+run() {
+    local expected=$1 found=0
+    shift
+    "$@" > "$folder/out" 2> "$folder/err" < /dev/null || found=$?
+    [ "$found" = "$expected" ] || fail "exit code $found instead of $expected: $*"
+}
+
+# expect_output TEXT: the last stdout holds TEXT.
+expect_output() {
+    grep -q -F -- "$1" "$folder/out" || fail "stdout does not hold '$1'"
+}
+
+# expect_one_line TEXT: the last stderr is one line of ours, which holds TEXT. (Notices that a job is started are not counted.)
+expect_one_line() {
+    grep -v '^starting ' "$folder/err" > "$folder/lines" || fail "nothing on stderr"
+    [ "$(wc -l < "$folder/lines")" = 1 ] || fail "not exactly one line on stderr"
+    grep -q '^dfaiss: ' "$folder/lines" || fail "stderr does not begin with 'dfaiss: '"
+    grep -q -F -- "$1" "$folder/lines" || fail "stderr does not hold '$1'"
+}
+
+# expect_object BEGIN: the last stdout is one JSON object, on one line that begins with BEGIN.
+expect_object() {
+    [ "$(wc -l < "$folder/out")" = 1 ] || fail "stdout is not exactly one line"
+    grep -q '}$' "$folder/out" || fail "stdout is no object"
+    case $(cat "$folder/out") in
+    "$1"*) ;;
+    *) fail "stdout is no object that begins with $1" ;;
+    esac
+}
+
+# expect_fail CODE STATUS TEXT ARGUMENT...: dfaiss with these arguments ends with CODE and says TEXT in one line and nothing on stdout; with --json it
+# prints in addition the error object with STATUS, and nothing else.
+expect_fail() {
+    local code=$1 status=$2 text=$3
+    shift 3
+    run "$code" "$dfaiss" "$@"
+    expect_one_line "$text"
+    [ ! -s "$folder/out" ] || fail "something on stdout: $*"
+    run "$code" "$dfaiss" "$@" --json
+    expect_one_line "$text"
+    expect_object "{\"error\": {\"code\": \"$status\", \"text\": \""
+    expect_output '"where": "'
+}
+
+# make_index STORAGE NAME: an index of one generation by two servers whose shard files are not real ones, but have the bytes that its manifest names.
+make_index() {
+    mkdir -p "$1/$2/g000003"
+    echo "shard one" > "$1/$2/g000003/shard-0000.h5"
+    echo "shard two" > "$1/$2/g000003/shard-0001.h5"
+    cat > "$1/$2/manifest.json" <<JSON
+{"format": "dfaiss manifest", "version": 1, "index": "$2", "generations": [
+  {"number": 3, "servers": 2, "vectors": 123456, "buffered": 56, "next_id": 123456, "ids": "assigned", "config": {"index_builder_type": "flat", "dim": 16},
+   "files": [{"name": "shard-0000.h5", "bytes": 10, "checksum": "8e7d60cd5984e88b"}, {"name": "shard-0001.h5", "bytes": 10, "checksum": "e8ee560fa1a2b0a7"}]}]}
+JSON
+}
