@@ -2,20 +2,28 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/element.h"
 #include "shard/shard_internal.h"
 
-/* A search first scans the rows that wait, exactly, and then reads the store. Between the two the builder's finished work may be linked in:
- * rows that moved meanwhile are found in the store, those that were scanned before they moved are found twice and count once. */
+/* A search first scans the rows that wait, exactly, run after run, and then reads the store. Between runs, and before the store, the builder's finished work may be linked in:
+ * rows that moved meanwhile are found in the store, those that were scanned before they moved are found twice and count once. While it is inside a
+ * run or the store it is a reader, and nothing is linked or freed. */
 struct shard_search {
     shard_t *shard;
     engine_search_t *engine;
     const float *queries;
     int64_t nq, k, effort;
     bool begun;
-    bool reading; /* the store */
-    int64_t row;  /* the next waiting row to be scanned */
+    bool reading; /* inside a run of waiting rows, or the store */
+    bool in_store;
+    int64_t row; /* the next waiting row to be scanned */
     int64_t end;
+    /* The run of waiting rows under way: */
+    element_t element;
+    const void *vectors;
+    int64_t run_rows;
+    int64_t cursor; /* of engine_search_vectors */
 };
 
 void shard_search_drop_idle(shard_t *shard) {
@@ -78,22 +86,48 @@ static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
     return DFAISS_OK;
 }
 
-/* Scans waiting rows until the deadline or the last of them. */
-static dfaiss_status_t scan_waiting(shard_search_t *search, int64_t deadline, bool *done, dfaiss_error_t *err) {
+static void set_reading(shard_search_t *search, bool reading) {
+    search->shard->readers += (int)reading - (int)search->reading;
+    search->reading = reading;
+}
+
+/* The waiting rows of one batch, from the first that is not indexed. */
+static void begin_run(shard_search_t *search) {
+    const shard_t *shard = search->shard;
+    const shard_batch_t *batch = &shard->rows.batches[shard_rows_find(&shard->rows, search->row)];
+    int64_t skipped = search->row - batch->first_row;
+    int64_t left = batch->n - skipped, wanted = search->end - search->row;
+    search->element = batch->element;
+    search->vectors = (const uint8_t *)batch->vectors + (size_t)(skipped * shard->config->dim) * element_size(batch->element);
+    search->run_rows = left < wanted ? left : wanted;
+    search->cursor = 0;
+    set_reading(search, true);
+}
+
+/* Scans waiting rows until the last of them (*scanned), the deadline, or a block that waits to be linked: that goes first, or a steady stream of
+ * searches would keep it out for ever. */
+static dfaiss_status_t scan_waiting(shard_search_t *search, int64_t deadline, bool *scanned, dfaiss_error_t *err) {
     shard_t *shard = search->shard;
-    int64_t indexed = shard_indexed(shard);
-    if (search->row < indexed)
-        search->row = indexed;
-    *done = true;
-    while (*done && search->row < search->end) {
-        const shard_batch_t *batch = &shard->rows.batches[shard_rows_find(&shard->rows, search->row)];
-        int64_t cursor = search->row - batch->first_row;
-        int64_t stop = batch->first_row + batch->n <= search->end ? batch->n : search->end - batch->first_row;
-        TRY(engine_search_vectors(search->engine, batch->element, batch->vectors, batch->first_row, stop, &cursor, deadline, err));
-        search->row = batch->first_row + cursor;
-        *done = cursor == stop;
+    *scanned = false;
+    for (;;) {
+        if (!search->reading) {
+            int64_t indexed = shard_indexed(shard);
+            search->row = search->row < indexed ? indexed : search->row;
+            if (shard->pending_block)
+                return DFAISS_OK;
+            *scanned = search->row >= search->end;
+            if (*scanned)
+                return DFAISS_OK;
+            begin_run(search);
+        }
+        TRY(engine_search_vectors(search->engine, search->element, search->vectors, search->row, search->run_rows, &search->cursor, deadline, err));
+        if (search->cursor < search->run_rows)
+            return DFAISS_OK;
+        search->row += search->run_rows;
+        set_reading(search, false);
+        if (clock_nanoseconds() >= deadline)
+            return DFAISS_OK;
     }
-    return DFAISS_OK;
 }
 
 dfaiss_status_t shard_search_step(shard_search_t *search, int64_t deadline, bool *done, dfaiss_error_t *err) {
@@ -104,18 +138,17 @@ dfaiss_status_t shard_search_step(shard_search_t *search, int64_t deadline, bool
             return DFAISS_OK;
         TRY(begin(search, err));
     }
-    if (!search->reading) {
+    if (!search->in_store) {
         bool scanned;
         TRY(scan_waiting(search, deadline, &scanned, err));
-        /* A block that waits to be linked goes first, or a steady stream of searches would keep it out for ever. */
-        if (!scanned || shard->pending_block)
+        if (!scanned)
             return DFAISS_OK;
         if (!shard->store) {
             *done = true;
             return DFAISS_OK;
         }
-        search->reading = true;
-        shard->readers++;
+        search->in_store = true;
+        set_reading(search, true);
     }
     return engine_search_store(search->engine, shard->store, deadline, done, err);
 }
@@ -152,7 +185,7 @@ void shard_search_destroy(shard_search_t *search) {
     if (!search)
         return;
     shard_t *shard = search->shard;
-    shard->readers -= search->reading;
+    set_reading(search, false);
     shard->searches -= search->begun;
     if (search->engine)
         keep_idle(shard, search->engine);

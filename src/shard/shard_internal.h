@@ -58,7 +58,7 @@ struct shard {
     int64_t build_nanoseconds;
 
     int searches; /* under way */
-    int readers;  /* of them: reading the store */
+    int readers;  /* of them: inside a run of waiting rows, or the store */
     engine_search_t **idle_searches; /* kept for reuse: their scratch has grown to what searches need here */
     int idle_count;
     int idle_capacity;
