@@ -95,7 +95,7 @@ static int usable_cores(void) {
 static dfaiss_status_t report(program_t *program, const generate_options_t *options, double seconds, dfaiss_error_t *err) {
     if (program->json)
         return report_json(program,
-                           json_pack("{s:s, s:I, s:I, s:I, s:I, s:f}", "directory", options->directory, "rows", (json_int_t)options->rows, "dim",
+                           json_pack("{s:o, s:I, s:I, s:I, s:I, s:f}", "directory", report_text_json(options->directory), "rows", (json_int_t)options->rows, "dim",
                                      (json_int_t)options->dim, "queries", (json_int_t)options->queries, "k", (json_int_t)options->k, "seconds", seconds),
                            err);
     printf("%s: %lld vectors of dimension %lld, %lld queries with their %lld exact neighbours (%.1f s)\n", options->directory, (long long)options->rows,

@@ -2,6 +2,7 @@
 #include "cli/report.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,29 +36,30 @@ int report_exit_code(dfaiss_status_t status) {
     return (unsigned)status < DFAISS_STATUS_COUNT ? exit_codes[status] : 1;
 }
 
-/* Line breaks and control characters become blanks: an error is one line, whatever name or key it quotes. */
+/* Line breaks and control characters become blanks: an error is one line, whatever name or key it quotes. Of a text that is no UTF-8, or was cut within a
+ * character, only what is ASCII is kept. */
 static void copy_printable(const char *from, char *to, size_t capacity) {
     snprintf(to, capacity, "%s", from);
-    for (char *letter = to; *letter; letter++)
-        if ((unsigned char)*letter < ' ' || *letter == 0x7f)
+    json_t *string = json_string(to);
+    for (char *letter = to; *letter; letter++) {
+        unsigned char code = (unsigned char)*letter;
+        if (code < ' ' || code == 0x7f)
             *letter = ' ';
+        else if (!string && code > 0x7f)
+            *letter = '?';
+    }
+    json_decref(string);
 }
 
-/* A JSON string of a text that may be no UTF-8, or was cut within a character: what is not ASCII is then replaced. */
-static json_t *json_text(const char *text) {
-    json_t *string = json_string(text);
-    if (string)
-        return string;
-    char ascii[sizeof ((dfaiss_error_t *)0)->text];
-    snprintf(ascii, sizeof ascii, "%s", text);
-    for (char *letter = ascii; *letter; letter++)
-        if ((unsigned char)*letter >= 0x80)
-            *letter = '?';
-    return json_string(ascii);
+json_t *report_text_json(const char *text) {
+    char copy[PATH_MAX];
+    copy_printable(text, copy, sizeof copy);
+    return json_string(copy);
 }
 
 json_t *report_error_json(const dfaiss_error_t *err) {
-    return json_pack("{s:s, s:o, s:o}", "code", dfaiss_status_name(err->code), "text", json_text(err->text), "where", json_text(err->where));
+    return json_pack("{s:s, s:o, s:o}", "code", dfaiss_status_name(err->code), "text", report_text_json(err->text), "where",
+                     report_text_json(err->where));
 }
 
 static int print_object(json_t *object) {

@@ -15,6 +15,9 @@ int report_exit_code(dfaiss_status_t status);
  * with an object already. Only the process that speaks says anything. */
 void report_error(const program_t *program, const dfaiss_error_t *err);
 
+/* A JSON string of a text that may be anything, such as a path (new reference; NULL: no memory). What is not UTF-8 is replaced. */
+json_t *report_text_json(const char *text);
+
 /* {"code", "text", "where"} as a new reference; NULL where there is no memory. */
 json_t *report_error_json(const dfaiss_error_t *err);
 

@@ -46,4 +46,4 @@ expect_fail 2 ERR_ARG "--type is 'f64'; one of f32, f16, u8, i8 is expected" gen
 
 # An unknown word with a line break, or with bytes that are no UTF-8, still makes one line and one object.
 expect_fail 2 ERR_ARG "there is no command a b" $'a\nb'
-expect_fail 2 ERR_ARG "there is no command" $'\xff\xfe'
+expect_fail 2 ERR_ARG "there is no command ??" $'\xff\xfe'
