@@ -6,6 +6,8 @@
 #include "base/random.h"
 #include "transport/topk.h"
 
+enum { ID_STRIDE = 1000003 };
+
 typedef struct hit {
     int64_t id, row;
     float score;
@@ -66,7 +68,7 @@ static void merge_naively(const topk_t *a, const topk_t *b, int64_t query, hit_t
     free(all);
 }
 
-/* k hits at most for each query, of ids below `ids` and with `scores` different scores; an id once in a query. */
+/* k hits at most for each query, of `ids` different ids and with `scores` different scores; an id once in a query. */
 static void fill(topk_t *hits, random_state_t *random, int32_t server, uint64_t ids, uint64_t scores) {
     int64_t *chosen = calloc((size_t)hits->k, sizeof *chosen);
     hit_t *sorted = calloc((size_t)hits->k, sizeof *sorted);
@@ -76,7 +78,7 @@ static void fill(topk_t *hits, random_state_t *random, int32_t server, uint64_t 
         int64_t count = random_below(random, 3) ? (int64_t)most : (int64_t)random_below(random, most + 1);
         random_sample(random, (int64_t)ids, count, chosen);
         for (int64_t i = 0; i < count; i++)
-            sorted[i] = (hit_t){chosen[i], (int64_t)random_below(random, 1000), (float)random_below(random, scores), server};
+            sorted[i] = (hit_t){chosen[i] * ID_STRIDE, (int64_t)random_below(random, 1000), (float)random_below(random, scores), server};
         qsort(sorted, (size_t)count, sizeof *sorted, compare);
         for (int64_t i = 0; i < count; i++)
             put(hits, query * hits->k + i, &sorted[i]);
@@ -112,7 +114,7 @@ static void merges_as_sorting_would(void **state) {
     static const int64_t ks[] = {1, 2, 3, 10, 17, 64, 100, 129};
     for (size_t i = 0; i < sizeof ks / sizeof ks[0]; i++)
         for (int round = 0; round < 40; round++) {
-            uint64_t ids = (uint64_t)ks[i] * (round % 4 == 0 ? 1 : round % 4 == 1 ? 3 : 1000000);
+            uint64_t ids = (uint64_t)ks[i] * (round % 4 == 0 ? 1 : round % 4 == 1 ? 3 : 100);
             uint64_t scores = round % 3 == 0 ? 3 : 100000;
             check_merge(5, ks[i], ids, scores, round % 2 == 0, &random);
         }
