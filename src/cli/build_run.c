@@ -6,6 +6,7 @@
 #include "cli/build_input.h"
 #include "cli/ingest.h"
 #include "cli/job.h"
+#include "cli/launch.h"
 
 typedef struct building {
     program_t *program;
@@ -103,7 +104,7 @@ static dfaiss_status_t build(building_t *building, client_t *client, dfaiss_erro
 
 static dfaiss_status_t build_as_client(client_t *client, void *context, dfaiss_error_t *err) {
     building_t *building = context;
-    TRY(build_input_open(building->options, false, &building->input, err));
+    TRY(build_input_open(building->options, !launch_input_checked(), &building->input, err));
     dfaiss_status_t status = build(building, client, err);
     build_input_close(&building->input);
     return status;

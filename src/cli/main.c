@@ -103,6 +103,14 @@ static void print_log(void *context, log_level_t level, const char *text) {
         fprintf(stderr, "warning: %s\n", text);
 }
 
+/* mpirun kills the other ranks as soon as one ends with another code than 0, perhaps before the one that speaks has spoken: a failure that all share is
+ * told by that rank's code alone. */
+static int exit_code(const program_t *program, dfaiss_status_t status) {
+    if (program->exit_code >= 0)
+        return program->exit_code;
+    return program->speaks || status == DFAISS_ERR_MPI ? report_exit_code(status) : 0;
+}
+
 int main(int argc, char **argv) {
     program_t program = {.argc = argc, .argv = argv, .json = asks_for_json(argc, argv), .speaks = true, .exit_code = -1};
     dfaiss_error_t err = {0};
@@ -110,7 +118,10 @@ int main(int argc, char **argv) {
     dfaiss_status_t status = run(&program, &err);
     if (status == DFAISS_OK && program.exit_code < 0)
         status = report_flush(&err);
+    /* A failure of another rank comes as a status alone. */
+    if (status != DFAISS_OK && err.code == DFAISS_OK)
+        (void)error_set(&err, status, "", "%s", dfaiss_status_meaning(status));
     if (status != DFAISS_OK)
         report_error(&program, &err);
-    return program.exit_code >= 0 ? program.exit_code : report_exit_code(status);
+    return exit_code(&program, status);
 }

@@ -3,6 +3,8 @@
 # that is removed when it ends.
 
 dfaiss=$(realpath "$1")
+# shellcheck disable=SC2034 # for the tests
+root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
