@@ -16,13 +16,17 @@ static dfaiss_status_t create(server_t *server, operation_t *operation, dfaiss_e
     if (config->training == CONFIG_TRAINING_local)
         expected = (expected + server->servers - 1) / server->servers;
     shard_t *shard = NULL;
-    dfaiss_status_t status = shard_create(message.index, config, expected, server->number, server->team, &shard, err);
+    team_t *own = NULL;
+    dfaiss_status_t status = hosted_team(server, config, &own, err);
+    if (status == DFAISS_OK)
+        status = shard_create(message.index, config, expected, server->number, own ? own : server->team, &shard, err);
     if (status != DFAISS_OK) {
+        team_destroy(own);
         index_config_destroy(config);
         return status;
     }
     hosted_t *hosted;
-    TRY(hosted_add(server, message.index, shard, &hosted, err));
+    TRY(hosted_add(server, message.index, shard, own, &hosted, err));
     hosted->own_ids = message.own_ids;
     hosted->overwrite = message.overwrite;
     return DFAISS_OK;

@@ -21,7 +21,14 @@ dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, d
     return DFAISS_OK;
 }
 
-dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, hosted_t **out, dfaiss_error_t *err) {
+dfaiss_status_t hosted_team(const server_t *server, const index_config_t *config, team_t **own, dfaiss_error_t *err) {
+    *own = NULL;
+    if (config->threads == 0 || server->options->threads > 0)
+        return DFAISS_OK;
+    return team_create((int)config->threads, own, err);
+}
+
+dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, team_t *own, hosted_t **out, dfaiss_error_t *err) {
     dfaiss_status_t status = DFAISS_OK;
     hosted_t *hosted = calloc(1, sizeof *hosted);
     if (!hosted)
@@ -31,10 +38,12 @@ dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, h
     if (status != DFAISS_OK) {
         free(hosted);
         shard_destroy(shard);
+        team_destroy(own);
         return status;
     }
     snprintf(hosted->name, sizeof hosted->name, "%s", name);
     hosted->shard = shard;
+    hosted->team = own;
     hosted->next = server->hosted;
     server->hosted = hosted;
     *out = hosted;
@@ -49,6 +58,7 @@ void hosted_remove(server_t *server, hosted_t *hosted) {
         }
     }
     shard_destroy(hosted->shard);
+    team_destroy(hosted->team);
     free(hosted);
 }
 

@@ -53,11 +53,17 @@ static dfaiss_status_t load_file(void *context, dfaiss_error_t *err) {
 static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss_error_t *err) {
     shard_content_t *content = &loading->content;
     shard_t *shard = NULL;
-    TRY(shard_restore(loading->index, content->config, server->number, server->team, content->template, content->store, content->batches,
-                      content->batch_count, &shard, err));
+    team_t *own;
+    TRY(hosted_team(server, content->config, &own, err));
+    dfaiss_status_t status = shard_restore(loading->index, content->config, server->number, own ? own : server->team, content->template, content->store,
+                                           content->batches, content->batch_count, &shard, err);
+    if (status != DFAISS_OK) {
+        team_destroy(own);
+        return status;
+    }
     *content = (shard_content_t){0};
     hosted_t *hosted;
-    TRY(hosted_add(server, loading->index, shard, &hosted, err));
+    TRY(hosted_add(server, loading->index, shard, own, &hosted, err));
     hosted->generation = loading->generation;
     hosted->own_ids = loading->own_ids;
     hosted->saved_vectors = loading->vectors;

@@ -25,6 +25,7 @@ typedef struct hosted {
     struct hosted *next;
     char name[MESSAGE_NAME];
     shard_t *shard;
+    team_t *team; /* of its own, where its configuration asks for a number of threads; NULL: the server's */
     bool own_ids;
     bool overwrite;     /* the next save replaces what the storage has under this name */
     int64_t generation; /* loaded or saved last; 0: none */
@@ -40,8 +41,10 @@ typedef struct hosted {
 hosted_t *hosted_find(server_t *server, const char *name);
 /* ERR_NOT_FOUND where no index of that name is here. */
 CHECKED dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, dfaiss_error_t *err);
-/* Takes over the shard, also on failure. ERR_EXISTS where the name is taken. */
-CHECKED dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, hosted_t **out, dfaiss_error_t *err);
+/* The team that searches an index of this configuration: *own is a new one where it asks for a number of threads that --threads does not overrule, else NULL. */
+CHECKED dfaiss_status_t hosted_team(const server_t *server, const index_config_t *config, team_t **own, dfaiss_error_t *err);
+/* Takes over the shard and its own team (NULL: the server's), also on failure. ERR_EXISTS where the name is taken. */
+CHECKED dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, team_t *own, hosted_t **out, dfaiss_error_t *err);
 /* Nobody may be using it. */
 void hosted_remove(server_t *server, hosted_t *hosted);
 /* Where checkpoints of an index with this configuration lie. */

@@ -56,6 +56,8 @@ static dfaiss_status_t make_template(shard_t *shard, const index_config_t *confi
 dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team, shard_t **out,
                              dfaiss_error_t *err) {
     shard_t *shard = NULL;
+    if (config->placement == CONFIG_PLACEMENT_lists)
+        return error_set(err, DFAISS_ERR_UNSUPPORTED, "placement", "placement is \"lists\", which this version cannot do; use \"rows\"");
     TRY(make_shard(name, server, team, &shard, err));
     shard->expected_rows = expected_rows;
     dfaiss_status_t status = make_template(shard, config, err);
