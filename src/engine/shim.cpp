@@ -367,7 +367,8 @@ int shim_describe(FaissIndex *handle, shim_layout_t *out) {
         faiss::Index *inner = behind_transforms(index);
         layout.kind = kind_of(inner);
         layout.inner = handle_of(inner);
-        layout.type = typeid(*inner).name();
+        // What the factory makes as an IndexFlat is read again as an IndexFlatL2 or IndexFlatIP.
+        layout.type = is_flat(inner) ? typeid(faiss::IndexFlat).name() : typeid(*inner).name();
         needs_of_transforms(index, &layout);
         for_each_index(index, [&](faiss::Index *part) {
             needs_of(part, &layout);

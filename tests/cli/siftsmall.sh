@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# siftsmall.sh: 10,000 SIFT descriptors, whose exact neighbours others have published, on 1 to 8 servers.
+set -eu
+# shellcheck source-path=SCRIPTDIR source=acceptance.sh
+. "$(dirname "$0")/acceptance.sh"
+
+base=$(find_data siftsmall_base.fvecs) && query=$(find_data siftsmall_query.fvecs) && truth=$(find_data siftsmall_groundtruth.ivecs) ||
+    skip "siftsmall is not in ../shared/data, nor where DFAISS_TEST_DATA points"
+
+config sift '"index_builder_type":"flat"' '"metric":"l2"' '"dim":128'
+for servers in 1 2 3 4 8; do
+    build "$servers" sift --data "$base" --overwrite
+    search sift --queries "$query" -k 100 --output "sift-$servers.ibin" --groundtruth "$truth"
+    run 0 "$tools/tool_exact" l2 "$base" "$query" "$truth" "sift-$servers.ibin" "sift-$servers.fbin"
+    expect_same "sift-$servers" sift-1
+done
