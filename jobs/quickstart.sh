@@ -153,7 +153,7 @@ run_job() {
 }
 
 build_index() {
-    say "building the index with $servers servers and 1 client"
+    say "building the index; servers: $servers, clients: 1"
     run_job "$work/build.json" build --storage "$storage" --index "$index" --config "$work/config.json" --data "${data[@]}" --overwrite \
         ${raw:+--raw "$raw"} ${dim:+--dim "$dim"}
 }
