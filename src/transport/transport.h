@@ -54,12 +54,15 @@ typedef void transport_done_t(void *context);
 
 enum { TRANSPORT_BODY_LIMIT = 1 << 24 };
 
-/* Starts sending. The body (at most TRANSPORT_BODY_LIMIT) is copied; the bulk is borrowed until `done` (may be NULL) is called from within transport_progress, or at
- * once where it was small enough to be copied. On failure nothing was sent and done is not called. Sending to oneself works. */
+/* Starts sending. The body (at most TRANSPORT_BODY_LIMIT) is copied; the bulk is borrowed until `done` (may be NULL) is called from within
+ * transport_progress, or at once where it was small enough to be copied; done may send, but not progress. On failure nothing was sent and done is not
+ * called. Sending to oneself works. What is small belongs into the body: up to 16 KiB travel as one MPI message, and a bulk costs memory of its own. */
 CHECKED dfaiss_status_t transport_send(transport_t *transport, int rank, uint32_t kind, uint64_t correlation, const void *body, size_t body_size, const void *bulk,
                                        size_t bulk_size, transport_done_t *done, void *context, dfaiss_error_t *err);
 
-/* Advances everything that is under way; *message receives the next complete message (then the caller's) and *arrived says whether there is one. Fails where MPI does, or a message is not understood (wrong magic, lengths that do not fit: ERR_PEER). */
+/* Advances everything that is under way; *message receives the next complete message (then the caller's) and *arrived says whether there is one. Fails
+ * where a message is not understood (wrong magic, lengths that do not fit: ERR_PEER, naming its rank) or finds no memory (ERR_MEMORY): that message is
+ * dropped, everything else goes on with the next call. Where MPI fails (ERR_MPI) every later call fails too. */
 CHECKED dfaiss_status_t transport_progress(transport_t *transport, transport_message_t *message, bool *arrived, dfaiss_error_t *err);
 
 /* Nothing to do just now: spins a while after the last activity, then sleeps a little longer each time, at most 1 ms. */

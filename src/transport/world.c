@@ -162,7 +162,7 @@ static void drain(transport_t *transport) {
             return;
 }
 
-/* Receives alone can be under way after drain, unless MPI failed. */
+/* Receives alone can be under way after drain, unless MPI failed: then what was being sent is left alone, with its memory, since MPI may still read it. */
 static void cancel_receives(transport_t *transport) {
     for (int i = 0; i < transport->count; i++) {
         if (transport->requests[i] == MPI_REQUEST_NULL)
