@@ -31,9 +31,9 @@ typedef dfaiss_status_t arguments_set_t(void *options, const argument_t *argumen
 typedef struct arguments {
     const char *command;               /* "generate" */
     const char *help;                  /* a paragraph */
-    const struct argp_option *options; /* ends with an empty one; keys above 0 and below ARGUMENTS_KEYS */
+    const struct argp_option *options; /* ends with an empty one, keys above 0 and below ARGUMENTS_KEYS; NULL: none but the common ones */
     unsigned common;
-    arguments_set_t *set; /* called in order, once for each option or further value */
+    arguments_set_t *set; /* called in order, once for each option or further value; NULL where there are no options */
     int listed;           /* the key of an option that takes several values, up to the next option; 0 for none */
 } arguments_t;
 

@@ -5,17 +5,9 @@
 #include "cli/arguments.h"
 #include "cli/report.h"
 
-static dfaiss_status_t set_nothing(void *options, const argument_t *argument, dfaiss_error_t *err) {
-    (void)options;
-    return error_set(err, DFAISS_ERR_INTERNAL, argument->option, "%s is not handled", argument->option);
-}
-
-static const struct argp_option no_options[] = {{0}};
 static const arguments_t arguments = {.command = "drop",
                                       .help = "Removes an index and all its files.",
-                                      .options = no_options,
-                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX,
-                                      .set = set_nothing};
+                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX};
 
 dfaiss_status_t command_drop(program_t *program, int argc, char **argv, dfaiss_error_t *err) {
     common_options_t common = {0};

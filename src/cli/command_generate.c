@@ -1,9 +1,9 @@
 /* dfaiss generate: a data set made from a seed. */
-#include <sched.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "cli/arguments.h"
+#include "cli/launch.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "dataset/generate.h"
@@ -87,16 +87,11 @@ static dfaiss_status_t check_complete(const generate_options_t *options, dfaiss_
     return argument_require(options->queries > 0, "generate", "--queries Q", err);
 }
 
-static int usable_cores(void) {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 static dfaiss_status_t report(program_t *program, const generate_options_t *options, double seconds, dfaiss_error_t *err) {
     if (program->json)
         return report_json(program,
-                           json_pack("{s:o, s:I, s:I, s:I, s:I, s:f}", "directory", report_text_json(options->directory), "rows", (json_int_t)options->rows, "dim",
-                                     (json_int_t)options->dim, "queries", (json_int_t)options->queries, "k", (json_int_t)options->k, "seconds", seconds),
+                           json_pack("{s:o, s:I, s:I, s:I, s:I, s:f}", "directory", report_text_json(options->directory), "rows",
+                                     (json_int_t)options->rows, "dim", (json_int_t)options->dim, "queries", (json_int_t)options->queries, "k", (json_int_t)options->k, "seconds", seconds),
                            err);
     printf("%s: %lld vectors of dimension %lld, %lld queries with their %lld exact neighbours (%.1f s)\n", options->directory, (long long)options->rows,
            (long long)options->dim, (long long)options->queries, (long long)options->k, seconds);
@@ -111,7 +106,7 @@ dfaiss_status_t command_generate(program_t *program, int argc, char **argv, dfai
     if (helped)
         return DFAISS_OK;
     TRY(check_complete(&options, err));
-    options.threads = common.threads ? (int)common.threads : usable_cores();
+    options.threads = (int)(common.threads ? common.threads : launch_usable_cores());
     double begun = clock_seconds();
     progress_t progress = progress_begin(program);
     dfaiss_status_t status = dataset_generate(&options, progress_update, &progress, err);

@@ -58,8 +58,9 @@ static dfaiss_status_t append(json_t *array, json_t *item, dfaiss_error_t *err) 
 static dfaiss_status_t add_damage(inspection_t *inspection, json_t *damaged, json_t *generation, const dfaiss_error_t *damage, dfaiss_error_t *err) {
     if (inspection->damages++ == 0)
         inspection->first = *damage;
-    return append(damaged, json_pack("{s:o, s:o, s:o}", "generation", generation, "file", report_text_json(damage->where), "text", report_text_json(damage->text)),
-                  err);
+    json_t *item = json_pack("{s:o, s:o, s:o}", "generation", generation, "file", report_text_json(damage->where), "text",
+                             report_text_json(damage->text));
+    return append(damaged, item, err);
 }
 
 /* Size alone, or every byte. */

@@ -14,14 +14,8 @@ typedef struct versions {
     char hdf5[48];
 } versions_t;
 
-static dfaiss_status_t set_nothing(void *options, const argument_t *argument, dfaiss_error_t *err) {
-    (void)options;
-    return error_set(err, DFAISS_ERR_INTERNAL, argument->option, "%s is not handled", argument->option);
-}
-
-static const struct argp_option no_options[] = {{0}};
 static const arguments_t arguments = {
-    .command = "--version", .help = "Versions of dfaiss and of what it runs on.", .options = no_options, .set = set_nothing};
+    .command = "--version", .help = "Versions of dfaiss and of what it runs on."};
 
 static dfaiss_status_t find_versions(versions_t *versions, dfaiss_error_t *err) {
     unsigned major, minor, release;

@@ -79,7 +79,7 @@ static dfaiss_status_t find_launcher(char *path, size_t capacity, dfaiss_error_t
     return error_set(err, DFAISS_ERR_NOT_FOUND, "PATH", "neither mpirun nor mpiexec is on PATH; DFAISS_MPIRUN may name it");
 }
 
-static int64_t usable_cores(void) {
+int64_t launch_usable_cores(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         return CPU_COUNT(&set);
@@ -98,7 +98,7 @@ static dfaiss_status_t set_environment(int64_t ranks, dfaiss_error_t *err) {
     } settings[] = {
         {"OMPI_MCA_rmaps_base_oversubscribe", "1", true},
         {"OMPI_MCA_hwloc_base_binding_policy", "none", true},
-        {"OMPI_MCA_mpi_yield_when_idle", "1", ranks > usable_cores()},
+        {"OMPI_MCA_mpi_yield_when_idle", "1", ranks > launch_usable_cores()},
         {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", true},
         {"PRTE_MCA_hwloc_default_binding_policy", "none", true},
         {"OMPI_ALLOW_RUN_AS_ROOT", "1", geteuid() == 0},

@@ -24,6 +24,9 @@ bool launch_input_checked(void);
 /* Servers of a new index where nobody says how many: one a NUMA node. */
 int64_t launch_default_servers(void);
 
+/* Cores that this process may use. */
+int64_t launch_usable_cores(void);
+
 /* Runs this command line on servers + clients ranks and waits for them. On success, and where the ranks have reported a failure themselves,
  * program->exit_code is that of the job and the answer DFAISS_OK. Fails where the job could not be started, or ended without a word. */
 CHECKED dfaiss_status_t launch_job(program_t *program, int64_t servers, int64_t clients, dfaiss_error_t *err);

@@ -1,4 +1,4 @@
-/* The program dfaiss: picks a subcommand from a table, runs it, reports how it went, and gives the exit code of design. */
+/* The program dfaiss: picks a subcommand from a table, runs it, reports how it went, and gives the exit code that says so. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
