@@ -79,7 +79,12 @@ dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_cl
         MPI_Comm_size(MPI_COMM_WORLD, &size) != MPI_SUCCESS)
         return error_set(err, DFAISS_ERR_MPI, "MPI_Init_thread", "MPI does not start");
     program->speaks = rank == 0;
-    dfaiss_status_t status = check_ranks(size, options, err);
+    /* MPICH reports failures of requests to the world's handler, whichever communicator they are of. */
+    dfaiss_status_t status = DFAISS_OK;
+    if (MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN) != MPI_SUCCESS)
+        status = error_set(err, DFAISS_ERR_MPI, "MPI_Comm_set_errhandler", "MPI does not take an error handler");
+    if (status == DFAISS_OK)
+        status = check_ranks(size, options, err);
     if (status == DFAISS_OK)
         status = run_role(program, options, rank, size, work, context, err);
     status = agree(status, err);
