@@ -67,7 +67,7 @@ static hid_t creation_properties(bool growing) {
     hid_t list = H5Pcreate(H5P_DATASET_CREATE);
     if (list < 0)
         return list;
-    if (H5Pset_fill_time(list, growing ? H5D_FILL_TIME_ALLOC : H5D_FILL_TIME_NEVER) >= 0 &&
+    if (H5Pset_obj_track_times(list, 0) >= 0 && H5Pset_fill_time(list, growing ? H5D_FILL_TIME_ALLOC : H5D_FILL_TIME_NEVER) >= 0 &&
         (growing ? H5Pset_chunk(list, 1, chunk) : H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY)) >= 0)
         return list;
     H5Pclose(list);

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 
 enum { TEXT_BYTES_MOST = 1 << 26, ROOT_ATTRIBUTES_MOST = 64 };
 
@@ -85,10 +87,11 @@ static hid_t access_properties(void) {
     return H5I_INVALID_HID;
 }
 
-/* How a new file's root keeps its attributes: all in one place, however many, which takes the fewest structures to read back. */
+/* How a new file's root keeps its attributes: all in one place, however many, which takes the fewest structures to read back. No times are stored: the same
+ * content makes the same bytes. */
 static hid_t creation_properties(void) {
     hid_t list = H5Pcreate(H5P_FILE_CREATE);
-    if (list < 0 || H5Pset_attr_phase_change(list, ROOT_ATTRIBUTES_MOST, 0) >= 0)
+    if (list < 0 || (H5Pset_attr_phase_change(list, ROOT_ATTRIBUTES_MOST, 0) >= 0 && H5Pset_obj_track_times(list, 0) >= 0))
         return list;
     H5Pclose(list);
     return H5I_INVALID_HID;
@@ -162,12 +165,23 @@ static dfaiss_status_t finish_writing(hdf5_file_t *file) {
     return sync_folder(file->path, file->err);
 }
 
-/* HDF5 keeps a file that it cannot flush open for ever. Emptied first, it has room again on a full device. */
+/* HDF5 cannot give up a file that it cannot write: closing it fails, and the end of the process then trips over what is left. So what it still holds goes to
+ * memory in the file's place, or where there is none to a file that was emptied and has room again. Only a limit of file sizes (RLIMIT_FSIZE, with SIGXFSZ
+ * ignored) holds there too. */
+static void divert_writes(const hdf5_file_t *file) {
+    int descriptor = descriptor_of(file);
+    int memory = descriptor >= 0 ? memfd_create("dfaiss", MFD_CLOEXEC) : -1;
+    if (memory >= 0 && dup2(memory, descriptor) < 0)
+        log_write(LOG_LEVEL_WARNING, "%s cannot be given up: HDF5 may fail when the process ends", file->path);
+    else if (memory < 0 && descriptor >= 0 && ftruncate(descriptor, 0) != 0)
+        log_write(LOG_LEVEL_WARNING, "%s cannot be emptied: HDF5 may fail when the process ends", file->path);
+    if (memory >= 0)
+        close(memory);
+}
+
 static void discard(hdf5_file_t *file) {
     if (file->id >= 0) {
-        int descriptor = descriptor_of(file);
-        if (descriptor >= 0 && ftruncate(descriptor, 0) != 0)
-            H5Eclear2(H5E_DEFAULT);
+        divert_writes(file);
         H5Fclose(file->id);
         file->id = H5I_INVALID_HID;
     }
@@ -205,9 +219,22 @@ bool hdf5_exists(hdf5_file_t *file, const char *name) {
     }
 }
 
+/* A list of properties of a class of objects, without times. */
+static hid_t timeless(hid_t class) {
+    hid_t list = H5Pcreate(class);
+    if (list < 0 || H5Pset_obj_track_times(list, 0) >= 0)
+        return list;
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+}
+
 dfaiss_status_t hdf5_make_group(hdf5_file_t *file, const char *name) {
-    hid_t group = H5Gcreate2(file->id, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    return group >= 0 && H5Gclose(group) >= 0 ? DFAISS_OK : hdf5_failed(file, "make group", name);
+    hid_t list = timeless(H5P_GROUP_CREATE);
+    hid_t group = list >= 0 ? H5Gcreate2(file->id, name, H5P_DEFAULT, list, H5P_DEFAULT) : H5I_INVALID_HID;
+    dfaiss_status_t status = group >= 0 && H5Gclose(group) >= 0 ? DFAISS_OK : hdf5_failed(file, "make group", name);
+    if (list >= 0)
+        H5Pclose(list);
+    return status;
 }
 
 /* ---- attributes ---- */
@@ -317,14 +344,17 @@ dfaiss_status_t hdf5_get_text(hdf5_file_t *file, const char *object, const char 
 dfaiss_status_t hdf5_write_text(hdf5_file_t *file, const char *name, const char *text) {
     hid_t type = text_type(strlen(text));
     hid_t space = H5Screate(H5S_SCALAR);
+    hid_t list = timeless(H5P_DATASET_CREATE);
     hid_t id = H5I_INVALID_HID;
-    if (type >= 0 && space >= 0)
-        id = H5Dcreate2(file->id, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    if (type >= 0 && space >= 0 && list >= 0)
+        id = H5Dcreate2(file->id, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
     dfaiss_status_t status = DFAISS_OK;
     if (id < 0 || H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
         status = hdf5_failed(file, "write", name);
     if (id >= 0 && H5Dclose(id) < 0 && status == DFAISS_OK)
         status = hdf5_failed(file, "write", name);
+    if (list >= 0)
+        H5Pclose(list);
     if (space >= 0)
         H5Sclose(space);
     if (type >= 0)
