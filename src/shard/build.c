@@ -108,12 +108,13 @@ dfaiss_status_t shard_build_work(void *context, dfaiss_error_t *err) {
         engine_prepare(shard->template, piece->element, piece->vectors, piece->n, next);
         next += piece->n * shard->config->dim;
     }
-    TRY(engine_block_build(shard->store, job->first, job->n, job->vectors, job->seal, &job->block, err));
-    shard->build_nanoseconds += clock_nanoseconds() - begin;
-    return DFAISS_OK;
+    dfaiss_status_t status = engine_block_build(shard->store, job->first, job->n, job->vectors, job->seal, &job->block, err);
+    job->nanoseconds = clock_nanoseconds() - begin;
+    return status;
 }
 
 void shard_build_done(shard_t *shard, dfaiss_status_t status) {
+    shard->build_nanoseconds += shard->job.nanoseconds;
     if (status != DFAISS_OK)
         return;
     shard->built = shard->job.first + shard->job.n;

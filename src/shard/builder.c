@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -18,8 +19,9 @@ struct builder {
     builder_work_t *work; /* posted and not taken yet */
     void *context;
     bool closing;
-    bool busy;  /* posted, or under way, or ended and not asked for */
-    bool ended;
+    bool busy; /* of the main thread alone: posted, or under way, or ended and not asked for */
+    /* The main thread asks in every turn, so it takes no lock for it: a builder that is preempted inside one would stop all searches. */
+    _Atomic bool ended;
     dfaiss_status_t status;
     dfaiss_error_t error;
 };
@@ -46,11 +48,10 @@ static void *builder_main(void *argument) {
         builder->work = NULL;
         pthread_mutex_unlock(&builder->lock);
         dfaiss_error_t error = {0};
-        dfaiss_status_t status = work(context, &error);
-        pthread_mutex_lock(&builder->lock);
-        builder->status = status;
+        builder->status = work(context, &error);
         builder->error = error;
-        builder->ended = true;
+        atomic_store_explicit(&builder->ended, true, memory_order_release);
+        pthread_mutex_lock(&builder->lock);
     }
     pthread_mutex_unlock(&builder->lock);
     return NULL;
@@ -97,18 +98,13 @@ void builder_start(builder_t *builder, builder_work_t *work, void *context) {
     builder->work = work;
     builder->context = context;
     builder->busy = true;
-    builder->ended = false;
+    atomic_store_explicit(&builder->ended, false, memory_order_relaxed);
     pthread_cond_signal(&builder->posted);
     pthread_mutex_unlock(&builder->lock);
 }
 
 bool builder_ended(builder_t *builder, dfaiss_status_t *status, dfaiss_error_t *error) {
-    if (!builder->busy)
-        return false;
-    pthread_mutex_lock(&builder->lock);
-    bool ended = builder->ended;
-    pthread_mutex_unlock(&builder->lock);
-    if (!ended)
+    if (!builder->busy || !atomic_load_explicit(&builder->ended, memory_order_acquire))
         return false;
     *status = builder->status;
     *error = builder->error;

@@ -43,7 +43,7 @@ dfaiss_status_t shard_rows_append(shard_rows_t *rows, shard_batch_t *batch, dfai
     rows->rows += batch->n;
     int64_t greatest = greatest_id(batch);
     if (greatest >= rows->next_id)
-        rows->next_id = greatest < INT64_MAX ? greatest + 1 : greatest;
+        rows->next_id = greatest + 1;
     rows->metadata_bytes += described_bytes(batch);
     rows->buffered_bytes += batch->vectors ? batch->vector_bytes : 0;
     return DFAISS_OK;

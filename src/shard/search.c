@@ -153,16 +153,42 @@ dfaiss_status_t shard_search_step(shard_search_t *search, int64_t deadline, bool
     return engine_search_store(search->engine, shard->store, deadline, done, err);
 }
 
+/* Puts the hit at `hole` of a heap of n hits, greatest id first, where it belongs. */
+static void sift_down(int64_t *ids, int64_t *rows, int64_t hole, int64_t n) {
+    int64_t id = ids[hole], row = rows[hole];
+    for (int64_t child; (child = 2 * hole + 1) < n; hole = child) {
+        child += child + 1 < n && ids[child + 1] > ids[child];
+        if (ids[child] <= id)
+            break;
+        ids[hole] = ids[child];
+        rows[hole] = rows[child];
+    }
+    ids[hole] = id;
+    rows[hole] = row;
+}
+
+/* Heapsort: a run of equal scores may be as long as k, and this runs on the main thread. */
+static void sort_by_id(int64_t *ids, int64_t *rows, int64_t n) {
+    for (int64_t hole = n / 2; hole-- > 0;)
+        sift_down(ids, rows, hole, n);
+    for (int64_t last = n - 1; last > 0; last--) {
+        int64_t id = ids[0], row = rows[0];
+        ids[0] = ids[last];
+        rows[0] = rows[last];
+        ids[last] = id;
+        rows[last] = row;
+        sift_down(ids, rows, 0, last);
+    }
+}
+
 /* Equal scores stand by row so far; the order that is promised is by id. */
-static void order_ties(int64_t k, float *scores, int64_t *ids, int64_t *rows) {
-    for (int64_t i = 1; i < k && ids[i] >= 0; i++) {
-        for (int64_t j = i; j > 0 && scores[j] == scores[j - 1] && ids[j] < ids[j - 1]; j--) {
-            int64_t id = ids[j], row = rows[j];
-            ids[j] = ids[j - 1];
-            rows[j] = rows[j - 1];
-            ids[j - 1] = id;
-            rows[j - 1] = row;
-        }
+static void order_ties(int64_t k, const float *scores, int64_t *ids, int64_t *rows) {
+    for (int64_t first = 0, end; first < k && ids[first] >= 0; first = end) {
+        bool ordered = true;
+        for (end = first + 1; end < k && ids[end] >= 0 && scores[end] == scores[first]; end++)
+            ordered = ordered && ids[end] > ids[end - 1];
+        if (!ordered)
+            sort_by_id(ids + first, rows + first, end - first);
     }
 }
 

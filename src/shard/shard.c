@@ -11,9 +11,8 @@ void shard_destroy(shard_t *shard) {
         return;
     shard_search_drop_idle(shard);
     free(shard->idle_searches);
-    for (int64_t i = 0; i < shard->sample_count; i++)
-        memory_unmap(shard->sample[i].vectors, shard->sample[i].bytes);
-    free(shard->sample);
+    shard_sample_clear(&shard->sample);
+    shard_sample_clear(&shard->training);
     engine_block_destroy(shard->job.block);
     free(shard->job.pieces);
     memory_unmap(shard->job.vectors, shard->job.vector_bytes);
@@ -130,25 +129,31 @@ shard_bytes_t shard_bytes(const shard_t *shard) {
     };
 }
 
-static dfaiss_status_t check_finite(const shard_t *shard, element_t element, int64_t n, const void *vectors, dfaiss_error_t *err) {
-    size_t dim = (size_t)shard->config->dim;
-    size_t bad = element_first_not_finite(element, vectors, (size_t)n * dim);
-    if (bad == (size_t)n * dim)
+dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int64_t n, const void *vectors, size_t bytes, dfaiss_error_t *err) {
+    size_t dim = (size_t)shard->config->dim, components, wanted;
+    if (n < 1 || !size_multiply((size_t)n, dim, &components) || !size_multiply(components, element_size(element), &wanted) || wanted != bytes)
+        return error_set(err, DFAISS_ERR_ARG, shard->name, "vectors of another dimension than the %zu of index '%s'", dim, shard->name);
+    size_t bad = element_first_not_finite(element, vectors, components);
+    if (bad == components)
         return DFAISS_OK;
     return error_set(err, DFAISS_ERR_DATA, shard->name, "component %zu of vector %zu of a batch for index '%s' is NaN or infinite", bad % dim, bad / dim,
                      shard->name);
 }
 
-dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err) {
-    if (batch->n < 1 || batch->vector_bytes != (size_t)batch->n * (size_t)shard->config->dim * element_size(batch->element))
-        return error_set(err, DFAISS_ERR_ARG, shard->name, "vectors of another dimension than the %lld of index '%s'", (long long)shard->config->dim,
-                         shard->name);
-    for (int64_t i = 0; i < batch->n; i += batch->ids ? 1 : batch->n) {
-        int64_t id = batch->ids ? batch->ids[i] : batch->first_id;
-        if (id < 0)
-            return error_set(err, DFAISS_ERR_ARG, shard->name, "id %lld of vector %lld of a batch is negative", (long long)id, (long long)i);
+static dfaiss_status_t check_ids(const shard_batch_t *batch, const char *name, dfaiss_error_t *err) {
+    if (!batch->ids && (batch->first_id < 0 || batch->first_id > INT64_MAX - batch->n))
+        return error_set(err, DFAISS_ERR_ARG, name, "ids %lld and on of a batch are out of range; ids are 0 to 2^63 - 2", (long long)batch->first_id);
+    for (int64_t i = 0; batch->ids && i < batch->n; i++) {
+        if (batch->ids[i] < 0 || batch->ids[i] == INT64_MAX)
+            return error_set(err, DFAISS_ERR_ARG, name, "id %lld of vector %lld of a batch is out of range; ids are 0 to 2^63 - 2", (long long)batch->ids[i],
+                             (long long)i);
     }
-    TRY(check_finite(shard, batch->element, batch->n, batch->vectors, err));
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err) {
+    TRY(shard_check_vectors(shard, batch->element, batch->n, batch->vectors, batch->vector_bytes, err));
+    TRY(check_ids(batch, shard->name, err));
     return shard_rows_append(&shard->rows, batch, err);
 }
 
@@ -163,21 +168,6 @@ bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **m
     *metadata = batch->metadata ? batch->metadata + begin : NULL;
     *metadata_size = (size_t)(end - begin);
     return true;
-}
-
-dfaiss_status_t shard_sample(shard_t *shard, element_t element, int64_t n, void *vectors, size_t bytes, dfaiss_error_t *err) {
-    if (bytes != (size_t)n * (size_t)shard->config->dim * element_size(element))
-        return error_set(err, DFAISS_ERR_ARG, shard->name, "vectors of another dimension than the %lld of index '%s'", (long long)shard->config->dim,
-                         shard->name);
-    TRY(check_finite(shard, element, n, vectors, err));
-    size_t wanted = (size_t)(shard->sample_count + 1) * sizeof *shard->sample;
-    sample_piece_t *sample = realloc(shard->sample, wanted);
-    if (!sample)
-        return error_memory(err, wanted, "the training sample");
-    shard->sample = sample;
-    sample[shard->sample_count++] = (sample_piece_t){.element = element, .n = n, .vectors = vectors, .bytes = bytes};
-    shard->sample_rows += n;
-    return DFAISS_OK;
 }
 
 dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfaiss_error_t *err) {

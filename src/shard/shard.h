@@ -45,8 +45,8 @@ shard_bytes_t shard_bytes(const shard_t *shard);
 
 /* ---- ingest ---- */
 
-/* Takes in a batch (first_row is set here); every search begun afterwards sees it. ERR_DATA where a component is not finite, ERR_ARG where an id is negative;
- * the batch then stays the caller's. */
+/* Takes in a batch (first_row is set here); every search begun afterwards sees it. ERR_DATA where a component is not finite, ERR_ARG where an id is
+ * out of range; the batch then stays the caller's. */
 CHECKED dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err);
 
 /* A row's id and metadata (borrowed until the next change). False where there is no such row. */
@@ -54,11 +54,11 @@ bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **m
 
 /* ---- training ---- */
 
-/* Takes over vectors to train on (memory_map block of `bytes`). */
+/* Takes over vectors to train on (memory_map block of `bytes`); on failure they stay the caller's. ERR_STATE once the index is trained. */
 CHECKED dfaiss_status_t shard_sample(shard_t *shard, element_t element, int64_t n, void *vectors, size_t bytes, dfaiss_error_t *err);
 
-/* Checks, before the builder starts, that the sample is large enough and that memory for training is there. */
-CHECKED dfaiss_status_t shard_train_check(const shard_t *shard, dfaiss_error_t *err);
+/* Before the builder starts: checks that the sample is large enough and that memory for training is there, and hands the sample over to it. */
+CHECKED dfaiss_status_t shard_train_prepare(shard_t *shard, dfaiss_error_t *err);
 /* builder_work_t on a shard_t: trains a template on the sample. */
 dfaiss_status_t shard_train_work(void *shard, dfaiss_error_t *err);
 /* Afterwards: the trained template, for the caller to send and install; the sample is freed. NULL where training failed. */
@@ -90,7 +90,8 @@ int64_t shard_build_nanoseconds(const shard_t *shard);
 
 /* ---- what a checkpoint needs ---- */
 
-/* A snapshot of what the shard holds now, to be written by the builder while searches and appends go on; nothing may be built meanwhile. batches is a copy (free()) of the descriptions. */
+/* A snapshot of what the shard holds now, to be written by the builder while searches and appends go on; nothing may be built meanwhile. batches
+ * is a copy (free()) of the descriptions. */
 typedef struct shard_snapshot {
     const index_config_t *config;
     const engine_template_t *template; /* NULL: not trained */

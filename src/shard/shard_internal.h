@@ -13,6 +13,14 @@ typedef struct sample_piece {
     size_t bytes;
 } sample_piece_t;
 
+typedef struct sample {
+    sample_piece_t *pieces;
+    int64_t count;
+    int64_t rows;
+} sample_t;
+
+void shard_sample_clear(sample_t *sample);
+
 /* A run of waiting rows that lie together, as the builder sees them: batches may move while it works, their vectors do not. */
 typedef struct build_piece {
     element_t element;
@@ -31,6 +39,7 @@ typedef struct build_job {
     float *vectors; /* widened; memory_map, grows */
     size_t vector_bytes;
     engine_block_t *block; /* the outcome */
+    int64_t nanoseconds;   /* that it took */
 } build_job_t;
 
 struct shard {
@@ -46,9 +55,8 @@ struct shard {
     engine_store_t *pending_store;
     shard_rows_t rows;
 
-    sample_piece_t *sample;
-    int64_t sample_count;
-    int64_t sample_rows;
+    sample_t sample;            /* that has arrived */
+    sample_t training;          /* that the builder trains on: what arrives meanwhile does not touch it */
     engine_template_t *trained; /* by shard_train_work, not taken yet */
 
     int64_t built; /* rows that the builder has taken in */
@@ -63,6 +71,9 @@ struct shard {
     int idle_count;
     int idle_capacity;
 };
+
+/* n vectors in a block of `bytes`: the dimension is the index's (ERR_ARG), and all components are finite (ERR_DATA). */
+CHECKED dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int64_t n, const void *vectors, size_t bytes, dfaiss_error_t *err);
 
 /* Frees the searches that are kept for reuse, since they belong to a template that goes. */
 void shard_search_drop_idle(shard_t *shard);
