@@ -121,6 +121,22 @@ static int64_t generation_of_name(const char *name) {
     return strtoll(name + 1, NULL, 10);
 }
 
+dfaiss_status_t manifest_highest_folder(const char *storage, const char *index, int64_t *number, dfaiss_error_t *err) {
+    char path[PATH_MAX];
+    TRY(manifest_index_path(storage, index, path, sizeof path, err));
+    DIR *directory = opendir(path);
+    if (!directory)
+        return error_system(err, "open", path, errno);
+    int64_t highest = 0;
+    for (const struct dirent *entry; (entry = readdir(directory));) {
+        int64_t found = generation_of_name(entry->d_name);
+        highest = found > highest ? found : highest;
+    }
+    closedir(directory);
+    *number = highest;
+    return DFAISS_OK;
+}
+
 /* Which folders stay: those that `kept` names, and those above `limit`, which somebody may be writing now. */
 typedef struct sweep {
     const manifest_t *kept;

@@ -61,6 +61,9 @@ const manifest_generation_t *manifest_newest(const manifest_t *manifest);
 CHECKED dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, int64_t keep, bool replace,
                                         dfaiss_error_t *err);
 
+/* The highest number of the folders gNNNNNN of an index, named by its manifest or not; 0 where there is none. */
+CHECKED dfaiss_status_t manifest_highest_folder(const char *storage, const char *index, int64_t *number, dfaiss_error_t *err);
+
 /* Removes an index: the manifest first, so that nothing half-removed is ever named, then its files; also what is left of a removal that was cut off.
  * Files that dfaiss did not write stay where they are, and so does the folder then. */
 CHECKED dfaiss_status_t manifest_drop(const char *storage, const char *index, dfaiss_error_t *err);
