@@ -113,7 +113,7 @@ static dfaiss_status_t build_as_client(client_t *client, void *context, dfaiss_e
 dfaiss_status_t build_run(program_t *program, const build_options_t *options, build_result_t *result, dfaiss_error_t *err) {
     build_result_t made = {0};
     building_t building = {.program = program, .options = options, .result = &made};
-    job_options_t job = {.storage = options->storage, .servers = options->servers, .clients = 1, .threads = options->threads, .timeout = options->timeout};
+    job_options_t job = {.storage = options->storage, .servers = options->servers, .threads = options->threads, .timeout = options->timeout};
     TRY(job_run(program, &job, build_as_client, &building, err));
     *result = made;
     return DFAISS_OK;

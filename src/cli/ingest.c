@@ -24,7 +24,7 @@ static int64_t batch_rows(const ingest_t *ingest) {
     return rows < 1 ? 1 : rows;
 }
 
-/* A server has found a value that is not finite in a batch; here is the place to say in which file and row it stands. */
+/* A server has found a value that is not finite in what it was sent; here is the place to say in which file and row it stands. */
 static dfaiss_status_t locate_not_finite(const ingest_t *ingest, dfaiss_status_t status, dfaiss_error_t *err) {
     const dataset_t *dataset = ingest->dataset;
     size_t dim = (size_t)dataset_dim(dataset);
@@ -129,8 +129,7 @@ dfaiss_status_t ingest_train(ingest_t *ingest, dfaiss_error_t *err) {
     random_sample(&random, dataset_rows(ingest->dataset), n, rows);
     dfaiss_status_t status = send_samples(ingest, rows, n, err);
     free(rows);
-    if (status != DFAISS_OK)
-        return locate_not_finite(ingest, status, err);
+    TRY(locate_not_finite(ingest, status, err));
     return client_train(ingest->client, ingest->index, err);
 }
 
@@ -216,7 +215,7 @@ static dfaiss_status_t send_rows(ingest_t *ingest, int64_t first, int64_t n, bat
         .released = release_batch,
         .context = batch,
     };
-    dfaiss_status_t status = client_add(ingest->client, ingest->index, &sent, err);
+    dfaiss_status_t status = locate_not_finite(ingest, client_add(ingest->client, ingest->index, &sent, err), err);
     ingest->read_seconds += read - begin;
     ingest->send_seconds += clock_seconds() - read;
     return status;
@@ -244,9 +243,8 @@ dfaiss_status_t ingest_stream(ingest_t *ingest, dfaiss_error_t *err) {
     dfaiss_error_t late = {0};
     dfaiss_status_t acknowledged = client_add_wait(ingest->client, NULL, &late);
     ingest->send_seconds += clock_seconds() - begin;
-    if (status == DFAISS_OK && acknowledged != DFAISS_OK) {
-        status = acknowledged;
-        *err = late;
-    }
-    return locate_not_finite(ingest, status, err);
+    if (status != DFAISS_OK || acknowledged == DFAISS_OK)
+        return status;
+    *err = late;
+    return locate_not_finite(ingest, acknowledged, err);
 }

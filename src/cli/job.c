@@ -13,18 +13,20 @@ static void abort_job(const program_t *program, dfaiss_status_t status, const df
     MPI_Abort(MPI_COMM_WORLD, report_exit_code(status));
 }
 
-static bool must_abort(dfaiss_status_t status) {
+/* A client that was left without an answer, or any server that stops: the others cannot know. */
+static bool must_abort(dfaiss_status_t status, bool server) {
+    if (server)
+        return status != DFAISS_OK;
     return status == DFAISS_ERR_MPI || status == DFAISS_ERR_PEER || status == DFAISS_ERR_TIMEOUT;
 }
 
 static dfaiss_status_t check_ranks(int size, const job_options_t *options, dfaiss_error_t *err) {
-    int64_t servers = size - options->clients;
+    int64_t servers = size - 1;
     if (servers < 1)
-        return error_set(err, DFAISS_ERR_ARG, "-n", "%d ranks with %lld clients leave no server; start at least %lld ranks", size, (long long)options->clients,
-                         (long long)options->clients + 1);
+        return error_set(err, DFAISS_ERR_ARG, "-n", "%d rank leaves no server beside the client; start at least 2 ranks", size);
     if (options->servers && servers != options->servers)
-        return error_set(err, DFAISS_ERR_ARG, "--servers", "%d ranks with %lld clients are %lld servers; --servers says %lld", size,
-                         (long long)options->clients, (long long)servers, (long long)options->servers);
+        return error_set(err, DFAISS_ERR_ARG, "--servers", "%d ranks are 1 client and %lld server%s; --servers says %lld", size, (long long)servers,
+                         servers == 1 ? "" : "s", (long long)options->servers);
     return DFAISS_OK;
 }
 
@@ -33,34 +35,40 @@ static dfaiss_status_t serve(transport_t *transport, const job_options_t *option
     return server_run(transport, &server, err);
 }
 
-/* Clients end together: the first of them shuts the servers down when the last has finished. */
-static dfaiss_status_t work_as_client(transport_t *transport, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err) {
-    client_t *client;
-    TRY(client_create(transport, options->timeout, &client, err));
+/* The one client of the job: when it has finished, the servers are to end. */
+static dfaiss_status_t work_and_shut_down(client_t *client, job_client_t *work, void *context, dfaiss_error_t *err) {
     dfaiss_status_t status = work(client, context, err);
-    if (!must_abort(status)) {
-        dfaiss_error_t late = {0};
-        dfaiss_status_t ended = client_shutdown(client, &late);
-        if (status == DFAISS_OK && ended != DFAISS_OK) {
-            status = ended;
-            if (err)
-                *err = late;
-        }
-    }
+    if (must_abort(status, false))
+        return status;
+    dfaiss_error_t late = {0};
+    dfaiss_status_t ended = client_shutdown(client, &late);
+    if (ended == DFAISS_OK || (status != DFAISS_OK && !must_abort(ended, false)))
+        return status;
+    *err = late;
+    return ended;
+}
+
+static dfaiss_status_t work_as_client(const program_t *program, transport_t *transport, const job_options_t *options, job_client_t *work, void *context,
+                                      dfaiss_error_t *err) {
+    client_t *client;
+    dfaiss_status_t status = client_create(transport, options->timeout, &client, err);
+    if (status != DFAISS_OK)
+        abort_job(program, status, err);
+    TRY(status);
+    status = work_and_shut_down(client, work, context, err);
+    if (must_abort(status, false))
+        abort_job(program, status, err);
     client_destroy(client);
     return status;
 }
 
-static dfaiss_status_t run_role(program_t *program, const job_options_t *options, int rank, int size, job_client_t *work, void *context, dfaiss_error_t *err) {
-    bool server = rank < size - (int)options->clients;
-    program->speaks = rank == size - (int)options->clients;
+static dfaiss_status_t run_role(program_t *program, const job_options_t *options, bool server, job_client_t *work, void *context, dfaiss_error_t *err) {
     transport_t *transport;
     TRY(transport_create(MPI_COMM_WORLD, server, &transport, err));
-    dfaiss_status_t status = server ? serve(transport, options, err) : work_as_client(transport, options, work, context, err);
-    if (must_abort(status))
+    program->speaks = !server;
+    dfaiss_status_t status = server ? serve(transport, options, err) : work_as_client(program, transport, options, work, context, err);
+    if (server && must_abort(status, true))
         abort_job(program, status, err);
-    /* Clients fail for reasons of their own; of a server's failure only the server knows. */
-    program->speaks = program->speaks || (server && status != DFAISS_OK);
     transport_destroy(transport);
     return status;
 }
@@ -86,7 +94,7 @@ dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_cl
     if (status == DFAISS_OK)
         status = check_ranks(size, options, err);
     if (status == DFAISS_OK)
-        status = run_role(program, options, rank, size, work, context, err);
+        status = run_role(program, options, rank < size - 1, work, context, err);
     status = agree(status, err);
     if (MPI_Finalize() != MPI_SUCCESS && status == DFAISS_OK)
         status = error_set(err, DFAISS_ERR_MPI, "MPI_Finalize", "MPI does not end");

@@ -7,17 +7,17 @@
 
 typedef struct job_options {
     const char *storage;
-    int64_t servers; /* as asked for; 0: all ranks but the clients */
-    int64_t clients; /* the last ranks; at least 1 */
+    int64_t servers; /* as asked for; 0: all ranks but the last, which is the client */
     int64_t threads; /* of each server; 0: as its cores allow */
     double timeout;  /* seconds that a server may be silent; 0: no limit */
 } job_options_t;
 
-/* The work of a client rank. */
+/* The work of the client rank. */
 typedef dfaiss_status_t job_client_t(client_t *client, void *context, dfaiss_error_t *err);
 
-/* Collective over all ranks: starts MPI, lets servers serve and clients work, shuts the servers down when all clients have ended, and ends MPI. Every rank returns the same status; the one that speaks
- * has the error's text. Where ranks cannot be waited for any more (a peer is lost, MPI failed) the failure is reported and the job aborted with its exit code. */
+/* Collective over all ranks: starts MPI, lets servers serve and the last rank work as their client, shuts the servers down when it has finished, and ends
+ * MPI. Every rank returns the same status; the one that speaks has the error's text. Where ranks cannot be waited for any more (a peer is lost, MPI
+ * failed, a server cannot go on) the failure is reported and the job aborted with its exit code. */
 CHECKED dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err);
 
 #endif

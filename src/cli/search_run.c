@@ -145,7 +145,7 @@ static dfaiss_status_t search_as_client(client_t *client, void *context, dfaiss_
 dfaiss_status_t search_run(program_t *program, const search_options_t *options, search_result_t *result, dfaiss_error_t *err) {
     search_result_t made = {0};
     searching_t searching = {.program = program, .options = options, .result = &made};
-    job_options_t job = {.storage = options->storage, .servers = options->servers, .clients = 1, .threads = options->threads, .timeout = options->timeout};
+    job_options_t job = {.storage = options->storage, .servers = options->servers, .threads = options->threads, .timeout = options->timeout};
     dfaiss_status_t status = job_run(program, &job, search_as_client, &searching, err);
     if (status != DFAISS_OK) {
         search_answers_clear(&made.answers);

@@ -3,30 +3,39 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "client/client_internal.h"
 #include "message/add.h"
 #include "message/outcome.h"
 
+static void end_batch(client_t *client, sent_batch_t *batch) {
+    LIST_REMOVE(client->batches, batch);
+    client->under_way[batch->server]--;
+    free(batch);
+}
+
 dfaiss_status_t client_batch_answered(client_t *client, const transport_message_t *message, bool *mine, dfaiss_error_t *err) {
-    sent_batch_t **place = &client->batches;
-    while (*place && (*place)->correlation != message->correlation)
-        place = &(*place)->next;
-    *mine = *place != NULL;
-    if (!*mine)
+    sent_batch_t *batch = client->batches;
+    while (batch && batch->correlation != message->correlation)
+        batch = batch->next;
+    *mine = batch != NULL;
+    if (!batch)
         return DFAISS_OK;
-    sent_batch_t batch = **place;
-    free(*place);
-    *place = batch.next;
-    client->under_way[batch.server]--;
     dfaiss_status_t status;
     dfaiss_error_t said = {0};
     bytes_reader_t in = bytes_reader(message->body, message->body_size);
     TRY(message_outcome_decode(MESSAGE_ANSWER, &in, &status, &said, err));
+    bool held = status == DFAISS_OK && bytes_get_u8(&in) != 0;
+    if (!bytes_reader_done(&in))
+        return message_malformed(MESSAGE_ANSWER, err);
     if (status != DFAISS_OK && client->batch_status == DFAISS_OK) {
         client->batch_status = status;
         client->batch_error = said;
-        client->failed_id = batch.first_id;
+        client->failed_id = batch->first_id;
     }
+    batch->acknowledged = true;
+    if (!held)
+        end_batch(client, batch);
     return DFAISS_OK;
 }
 
@@ -36,11 +45,13 @@ static dfaiss_status_t earlier_failure(client_t *client, dfaiss_error_t *err) {
     return client->batch_status;
 }
 
-/* The batch that has waited longest has waited too long. */
+/* A batch has waited too long to be taken in. How long indexing takes is not limited. */
 static dfaiss_status_t check_patience(const client_t *client, dfaiss_error_t *err) {
     if (client->timeout <= 0)
         return DFAISS_OK;
     for (const sent_batch_t *batch = client->batches; batch; batch = batch->next) {
+        if (batch->acknowledged)
+            continue;
         double waited = (double)(clock_nanoseconds() - batch->sent_at) * 1e-9;
         if (waited > client->timeout)
             return error_set(err, DFAISS_ERR_TIMEOUT, "ADD", "server %d has not acknowledged a batch for %.1f seconds", batch->server, waited);
@@ -98,6 +109,8 @@ static dfaiss_status_t send_batch(client_t *client, int server, const char *inde
 dfaiss_status_t client_add(client_t *client, const char *index, const client_batch_t *batch, dfaiss_error_t *err) {
     int server = client->next_server;
     dfaiss_status_t status = client_check_name(index, err);
+    if (status == DFAISS_OK && client->broken != DFAISS_OK)
+        status = error_set(err, client->broken, client->broken_error.where, "%s", client->broken_error.text);
     if (status == DFAISS_OK && (batch->n < 1 || batch->dim < 1))
         status = error_set(err, DFAISS_ERR_ARG, "n", "a batch has %lld vectors of dimension %lld; both must be at least 1", (long long)batch->n, (long long)batch->dim);
     if (status == DFAISS_OK)

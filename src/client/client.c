@@ -28,7 +28,7 @@ void client_destroy(client_t *client) {
     if (!client)
         return;
     /* What is under way is waited for; whoever wants to know how it ended has asked before. */
-    if (client->batches && client_add_wait(client, NULL, NULL) != DFAISS_OK)
+    if (client->broken == DFAISS_OK && client->batches && client_add_wait(client, NULL, NULL) != DFAISS_OK)
         client->batch_status = DFAISS_OK;
     while (client->batches) {
         sent_batch_t *batch = client->batches;
@@ -64,7 +64,7 @@ dfaiss_status_t client_turn(client_t *client, dfaiss_error_t *err) {
         status = error_set(err, DFAISS_ERR_PEER, "", "rank %d sent a client a message of kind %s", message.source, message_kind_name(message.kind));
     if (status == DFAISS_OK)
         status = client_batch_answered(client, &message, &mine, err);
-    if (status == DFAISS_OK && !mine && !client->answered && message.correlation == client->asked) {
+    if (status == DFAISS_OK && !mine && client->asked && !client->answered && message.correlation == client->asked) {
         client->answer = message;
         client->answered = true;
         return DFAISS_OK;
@@ -74,17 +74,31 @@ dfaiss_status_t client_turn(client_t *client, dfaiss_error_t *err) {
     return status;
 }
 
-static void set_flag(void *context) {
-    *(bool *)context = true;
+/* Tells when a bulk has left. Of its own on the heap, since it may be told after the call that sent it has given up. */
+typedef struct departure {
+    bool left;
+    bool abandoned;
+} departure_t;
+
+static void note_departure(void *context) {
+    departure_t *departure = context;
+    departure->left = true;
+    if (departure->abandoned)
+        free(departure);
 }
 
-static dfaiss_status_t wait_for_answer(client_t *client, int server, message_kind_t kind, bool limited, const bool *sent, dfaiss_error_t *err) {
+static void forget_departure(departure_t *departure) {
+    departure->abandoned = true;
+    if (departure->left)
+        free(departure);
+}
+
+static dfaiss_status_t wait_for_answer(client_t *client, int server, message_kind_t kind, bool limited, const departure_t *departure, dfaiss_error_t *err) {
     int64_t begin = clock_nanoseconds();
-    while (!client->answered || !*sent) {
+    while (!client->answered || !departure->left) {
         TRY(client_turn(client, err));
         double waited = (double)(clock_nanoseconds() - begin) * 1e-9;
-        /* What was sent is borrowed from the caller, so a time-out must not leave before it has gone. */
-        if (limited && client->timeout > 0 && waited > client->timeout && *sent && !client->answered)
+        if (limited && client->timeout > 0 && waited > client->timeout && !client->answered)
             return error_set(err, DFAISS_ERR_TIMEOUT, message_kind_name(kind), "server %d has not answered a message of kind %s for %.1f seconds", server,
                              message_kind_name(kind), waited);
     }
@@ -101,24 +115,46 @@ static dfaiss_status_t read_outcome(transport_message_t *answer, bytes_reader_t 
     return said_status;
 }
 
+static dfaiss_status_t send_and_wait(client_t *client, int server, message_kind_t kind, const bytes_writer_t *body, const void *bulk, size_t bulk_size,
+                                     bool limited, dfaiss_error_t *err) {
+    TRY(message_written(body, kind, err));
+    departure_t *departure = calloc(1, sizeof *departure);
+    if (!departure)
+        return error_memory(err, sizeof *departure, "a message");
+    int rank = transport_server_rank(client->transport, server);
+    dfaiss_status_t status = transport_send(client->transport, rank, kind, client->asked, body->data, body->size, bulk, bulk_size, note_departure, departure, err);
+    if (status != DFAISS_OK) {
+        free(departure);
+        return status;
+    }
+    dfaiss_error_t why = {0};
+    status = wait_for_answer(client, server, kind, limited, departure, &why);
+    forget_departure(departure);
+    if (status == DFAISS_OK)
+        return DFAISS_OK;
+    client->broken = status;
+    client->broken_error = why;
+    if (err)
+        *err = why;
+    return status;
+}
+
 dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, bool limited,
                            transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err) {
-    bool sent = false;
-    dfaiss_status_t status = message_written(body, kind, err);
+    if (client->broken != DFAISS_OK) {
+        bytes_writer_destroy(body);
+        return error_set(err, client->broken, client->broken_error.where, "%s", client->broken_error.text);
+    }
     client->asked = ++client->last_correlation;
     client->answered = false;
-    if (status == DFAISS_OK)
-        status = transport_send(client->transport, transport_server_rank(client->transport, server), kind, client->asked, body->data, body->size, bulk,
-                                bulk_size, set_flag, &sent, err);
+    dfaiss_status_t status = send_and_wait(client, server, kind, body, bulk, bulk_size, limited, err);
     bytes_writer_destroy(body);
-    if (status == DFAISS_OK)
-        status = wait_for_answer(client, server, kind, limited, &sent, err);
-    if (status != DFAISS_OK)
-        return status;
+    client->asked = 0;
     client->answered = false;
     transport_message_t got = client->answer;
     client->answer = (transport_message_t){0};
-    status = read_outcome(&got, result, err);
+    if (status == DFAISS_OK)
+        status = read_outcome(&got, result, err);
     if (status != DFAISS_OK) {
         transport_message_clear(&got);
         return status;

@@ -15,6 +15,7 @@ typedef struct sent_batch {
     int server;
     int64_t first_id;
     int64_t sent_at;
+    bool acknowledged; /* taken in, but the server is behind with indexing: a second answer frees the credit */
 } sent_batch_t;
 
 struct client {
@@ -22,7 +23,11 @@ struct client {
     double timeout;
     uint64_t last_correlation;
 
-    /* The one question that is waited for: its answer, when it came. */
+    /* Why no call can be answered any more: an earlier one was left in the middle, and what it had lent to MPI may still be read. */
+    dfaiss_status_t broken;
+    dfaiss_error_t broken_error;
+
+    /* The one question that is waited for (0: none): its answer, when it came. */
     uint64_t asked;
     bool answered;
     transport_message_t answer;
@@ -36,7 +41,9 @@ struct client {
     int64_t failed_id;
 };
 
-/* Sends a question to a server (number) and waits for its answer. bulk is borrowed. On success *answer, whose outcome was OK, is the caller's, and *result stands behind the outcome. limited: the client's time-out counts. */
+/* Sends a question to a server (number) and waits for its answer. On success *answer, whose outcome was OK, is the caller's, and *result stands behind
+ * the outcome. limited: the client's time-out counts. bulk is borrowed for the call; after a time-out or a failure of the transport, until the
+ * transport is destroyed, and every later call fails alike. */
 CHECKED dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, bool limited,
                                    transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err);
 /* The same where nothing but the outcome matters. */

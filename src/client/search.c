@@ -51,6 +51,9 @@ typedef struct fetched {
     bytes_reader_t result;
 } fetched_t;
 
+/* Hits that one question asks for, so that neither it nor its answer is ever very large. */
+enum { FETCH_HITS = 16384 };
+
 static dfaiss_status_t ask_server(client_t *client, int server, const char *index, fetched_t *fetched, dfaiss_error_t *err) {
     message_fetch_t message = {.n = fetched->n, .rows = (const uint8_t *)fetched->rows};
     snprintf(message.index, sizeof message.index, "%s", index);
@@ -81,48 +84,77 @@ static dfaiss_status_t fetch_from(client_t *client, int server, const char *inde
     return note_blocks(fetched, blocks, sizes, err);
 }
 
-static dfaiss_status_t join(int64_t n, const uint8_t *const *blocks, const size_t *sizes, uint8_t **metadata, uint64_t *ends, dfaiss_error_t *err) {
-    size_t total = 0;
-    for (int64_t i = 0; i < n; i++)
-        total += sizes[i];
-    uint8_t *joined = malloc(total ? total : 1);
-    if (!joined)
-        return error_memory(err, total, "the metadata of hits");
-    size_t end = 0;
+/* Appends the blocks of n hits to what is there; ends count from its begin. */
+static dfaiss_status_t append(int64_t n, const uint8_t *const *blocks, const size_t *sizes, bytes_writer_t *metadata, uint64_t *ends, dfaiss_error_t *err) {
     for (int64_t i = 0; i < n; i++) {
-        if (sizes[i])
-            memcpy(joined + end, blocks[i], sizes[i]);
-        end += sizes[i];
-        ends[i] = end;
+        bytes_put(metadata, blocks[i], sizes[i]);
+        ends[i] = metadata->size;
     }
-    *metadata = joined;
+    return metadata->failed ? error_memory(err, metadata->size, "the metadata of hits") : DFAISS_OK;
+}
+
+/* Memory for one portion of hits, reused from one to the next. */
+typedef struct fetching {
+    const uint8_t **blocks;
+    size_t *sizes;
+    int64_t *places;
+    int64_t *rows;
+    fetched_t *fetched; /* one a server */
+} fetching_t;
+
+static void clear_answers(fetching_t *fetching, int servers) {
+    for (int server = 0; fetching->fetched && server < servers; server++)
+        transport_message_clear(&fetching->fetched[server].answer);
+}
+
+static dfaiss_status_t fetch_portion(client_t *client, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids,
+                                     fetching_t *fetching, bytes_writer_t *metadata, uint64_t *ends, dfaiss_error_t *err) {
+    int count = client_servers(client);
+    dfaiss_status_t status = DFAISS_OK;
+    memset(fetching->blocks, 0, (size_t)n * sizeof *fetching->blocks);
+    memset(fetching->sizes, 0, (size_t)n * sizeof *fetching->sizes);
+    for (int server = 0; status == DFAISS_OK && server < count; server++) {
+        fetching->fetched[server] = (fetched_t){.places = fetching->places, .rows = fetching->rows};
+        status = fetch_from(client, server, index, n, servers, rows, ids, &fetching->fetched[server], fetching->blocks, fetching->sizes, err);
+    }
+    if (status == DFAISS_OK)
+        status = append(n, fetching->blocks, fetching->sizes, metadata, ends, err);
+    clear_answers(fetching, count);
+    return status;
+}
+
+static dfaiss_status_t fetch_all(client_t *client, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids,
+                                 fetching_t *fetching, bytes_writer_t *metadata, uint64_t *ends, dfaiss_error_t *err) {
+    if (!fetching->blocks || !fetching->sizes || !fetching->places || !fetching->rows || !fetching->fetched)
+        return error_memory(err, FETCH_HITS * sizeof(fetched_t), "fetching metadata");
+    for (int64_t first = 0; first < n; first += FETCH_HITS) {
+        int64_t portion = n - first < FETCH_HITS ? n - first : FETCH_HITS;
+        TRY(fetch_portion(client, index, portion, servers + first, rows + first, ids + first, fetching, metadata, ends + first, err));
+    }
     return DFAISS_OK;
 }
 
 dfaiss_status_t client_fetch(client_t *client, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids, uint8_t **metadata,
                              uint64_t *ends, dfaiss_error_t *err) {
     TRY(client_check_name(index, err));
-    int count = client_servers(client);
-    size_t space = (size_t)(n > 0 ? n : 1);
-    const uint8_t **blocks = calloc(space, sizeof *blocks);
-    size_t *sizes = calloc(space, sizeof *sizes);
-    int64_t *places = calloc(space * 2, sizeof *places);
-    fetched_t *fetched = calloc((size_t)count, sizeof *fetched);
-    dfaiss_status_t status = DFAISS_OK;
-    if (!blocks || !sizes || !places || !fetched)
-        status = error_memory(err, space * 32, "fetching metadata");
-    for (int server = 0; status == DFAISS_OK && server < count; server++) {
-        fetched[server].places = places;
-        fetched[server].rows = places + space;
-        status = fetch_from(client, server, index, n, servers, rows, ids, &fetched[server], blocks, sizes, err);
+    bytes_writer_t joined = {0};
+    fetching_t fetching = {
+        .blocks = malloc(FETCH_HITS * sizeof *fetching.blocks),
+        .sizes = malloc(FETCH_HITS * sizeof *fetching.sizes),
+        .places = malloc(FETCH_HITS * sizeof *fetching.places),
+        .rows = malloc(FETCH_HITS * sizeof *fetching.rows),
+        .fetched = calloc((size_t)client_servers(client), sizeof *fetching.fetched),
+    };
+    dfaiss_status_t status = fetch_all(client, index, n, servers, rows, ids, &fetching, &joined, ends, err);
+    free(fetching.fetched);
+    free(fetching.rows);
+    free(fetching.places);
+    free(fetching.sizes);
+    free(fetching.blocks);
+    if (status != DFAISS_OK) {
+        bytes_writer_destroy(&joined);
+        return status;
     }
-    if (status == DFAISS_OK)
-        status = join(n, blocks, sizes, metadata, ends, err);
-    for (int server = 0; fetched && server < count; server++)
-        transport_message_clear(&fetched[server].answer);
-    free(fetched);
-    free(places);
-    free(sizes);
-    free(blocks);
-    return status;
+    *metadata = joined.data;
+    return DFAISS_OK;
 }

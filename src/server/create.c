@@ -14,7 +14,7 @@ static dfaiss_status_t create(server_t *server, operation_t *operation, dfaiss_e
     TRY(parse(&operation->argument, &message, &config, err));
     int64_t expected = message.expected_rows;
     if (config->training == CONFIG_TRAINING_local)
-        expected = (expected + server->servers - 1) / server->servers;
+        expected = expected / server->servers + (expected % server->servers != 0);
     shard_t *shard = NULL;
     team_t *own = NULL;
     dfaiss_status_t status = hosted_team(server, config, &own, err);

@@ -7,13 +7,16 @@
 #include "message/named.h"
 #include "server/server_internal.h"
 
-/* The index is removed as soon as nobody uses it; the flag in `state` of the operation says that it waits (see operation_drop_advance). */
+/* The index is found by nobody any more, and removed by drops_advance as soon as nobody uses it; `state` of the operation is the index until then. */
 void operation_drop(server_t *server, operation_t *operation) {
     char index[MESSAGE_NAME];
     dfaiss_error_t error = {0};
     dfaiss_status_t status = message_named_decode(MESSAGE_DROP, operation->argument.data, operation->argument.size, index, &error);
-    operation->state = status == DFAISS_OK ? hosted_find(server, index) : NULL;
-    if (!operation->state)
+    hosted_t *hosted = status == DFAISS_OK ? hosted_find(server, index) : NULL;
+    operation->state = hosted;
+    if (hosted)
+        hosted->dropping = true;
+    else
         operation_local_end(server, operation, status, &error);
 }
 

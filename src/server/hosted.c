@@ -7,7 +7,7 @@
 
 hosted_t *hosted_find(server_t *server, const char *name) {
     for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next) {
-        if (strcmp(hosted->name, name) == 0)
+        if (!hosted->dropping && strcmp(hosted->name, name) == 0)
             return hosted;
     }
     return NULL;
@@ -44,19 +44,13 @@ dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, t
     snprintf(hosted->name, sizeof hosted->name, "%s", name);
     hosted->shard = shard;
     hosted->team = own;
-    hosted->next = server->hosted;
-    server->hosted = hosted;
+    LIST_APPEND(server->hosted, hosted);
     *out = hosted;
     return DFAISS_OK;
 }
 
 void hosted_remove(server_t *server, hosted_t *hosted) {
-    for (hosted_t **place = &server->hosted; *place; place = &(*place)->next) {
-        if (*place == hosted) {
-            *place = hosted->next;
-            break;
-        }
-    }
+    LIST_REMOVE(server->hosted, hosted);
     shard_destroy(hosted->shard);
     team_destroy(hosted->team);
     free(hosted);

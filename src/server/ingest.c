@@ -38,6 +38,9 @@ static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **host
     message_add_t decoded;
     TRY(message_add_decode(MESSAGE_ADD, message->body, message->body_size, message->bulk_size, &decoded, err));
     TRY(hosted_get(server, decoded.index, hosted, err));
+    if ((*hosted)->own_ids != (decoded.ids != NULL))
+        return error_set(err, DFAISS_ERR_ARG, decoded.index, "index '%s' has %s ids; a batch came %s", decoded.index,
+                         (*hosted)->own_ids ? "the caller's" : "assigned", decoded.ids ? "with ids" : "without ids");
     if ((*hosted)->build_status != DFAISS_OK)
         return error_set(err, (*hosted)->build_status, decoded.index, "%s", (*hosted)->build_error.text);
     if (decoded.dim != shard_config((*hosted)->shard)->dim)
@@ -52,19 +55,34 @@ static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **host
     return status;
 }
 
+/* The answer to an ADD: its result says whether the batch counts against the sender's credits until a second answer with the same correlation number comes. */
+static void acknowledge(server_t *server, request_t *request, bool held) {
+    bytes_writer_t body = {0};
+    dfaiss_error_t error = {0};
+    bytes_put_u8(&body, held);
+    if (held)
+        request_answer_first(server, request, &body);
+    else
+        request_answer(server, request, DFAISS_OK, &error, &body, NULL, 0);
+    bytes_writer_destroy(&body);
+}
+
 /* More than a buffer's worth waits for the builder: whoever sends more is made to wait. */
 static bool behind(const hosted_t *hosted) {
-    return hosted->build_status == DFAISS_OK && shard_backlog(hosted->shard) > shard_config(hosted->shard)->buffer_bsz;
+    return !hosted->dropping && hosted->build_status == DFAISS_OK && shard_backlog(hosted->shard) > shard_config(hosted->shard)->buffer_bsz;
 }
 
 void request_add(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
     hosted_t *hosted = NULL;
     dfaiss_status_t status = add(server, request, &hosted, &error);
-    if (status != DFAISS_OK || !behind(hosted)) {
+    if (status != DFAISS_OK) {
         request_answer(server, request, status, &error, NULL, NULL, 0);
         return;
     }
+    acknowledge(server, request, behind(hosted));
+    if (!behind(hosted))
+        return;
     hosted->users++;
     request->state = hosted;
     request->next = server->held_adds;
@@ -82,7 +100,10 @@ bool held_adds_advance(server_t *server) {
         }
         *place = request->next;
         hosted->users--;
-        request_answer(server, request, hosted->build_status, &hosted->build_error, NULL, NULL, 0);
+        if (hosted->build_status == DFAISS_OK)
+            acknowledge(server, request, false);
+        else
+            request_answer(server, request, hosted->build_status, &hosted->build_error, NULL, NULL, 0);
         something = true;
     }
     return something;

@@ -1,16 +1,12 @@
 /* What the builder thread does, one job after the other: training, saving and loading as they are asked for, and indexing when nothing else waits. */
-#include <stdlib.h>
+#include <sched.h>
 
 #include "server/server_internal.h"
 
 void job_submit(server_t *server, job_t *job) {
-    job->next = NULL;
     if (job->hosted)
         job->hosted->users++;
-    job_t **last = &server->jobs;
-    while (*last)
-        last = &(*last)->next;
-    *last = job;
+    LIST_APPEND(server->jobs, job);
 }
 
 static void end_job(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
@@ -62,7 +58,7 @@ static bool start_job(server_t *server) {
 
 static bool start_building(server_t *server, hosted_t *hosted) {
     bool work = false;
-    if (hosted->build_status != DFAISS_OK || shard_changing(hosted->shard))
+    if (hosted->dropping || hosted->build_status != DFAISS_OK || shard_changing(hosted->shard))
         return false;
     hosted->build_status = shard_build_prepare(hosted->shard, &work, &hosted->build_error);
     if (hosted->build_status != DFAISS_OK || !work)
@@ -75,15 +71,11 @@ static bool start_building(server_t *server, hosted_t *hosted) {
 
 /* Indexes take turns: the one that was served moves to the end of the list. */
 static bool start_any_building(server_t *server) {
-    for (hosted_t **place = &server->hosted; *place; place = &(*place)->next) {
-        hosted_t *hosted = *place;
+    for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next) {
         if (!start_building(server, hosted))
             continue;
-        *place = hosted->next;
-        hosted->next = NULL;
-        while (*place)
-            place = &(*place)->next;
-        *place = hosted;
+        LIST_REMOVE(server->hosted, hosted);
+        LIST_APPEND(server->hosted, hosted);
         return true;
     }
     return false;
@@ -100,10 +92,9 @@ bool jobs_advance(server_t *server) {
 void jobs_clear(server_t *server) {
     dfaiss_error_t error = {0};
     dfaiss_status_t status = error_set(&error, DFAISS_ERR_INTERRUPTED, "", "the server stops");
-    job_t *job = server->job;
-    server->job = NULL;
-    if (job)
-        end_job(server, job, status, &error);
+    job_t *job;
+    while (!builder_idle(server->builder) && !take_outcome(server))
+        sched_yield();
     while ((job = server->jobs)) {
         server->jobs = job->next;
         end_job(server, job, status, &error);

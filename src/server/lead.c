@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/element.h"
 #include "base/memory.h"
 #include "message/search.h"
 #include "server/server_internal.h"
@@ -49,8 +50,7 @@ struct lead {
     int tiles;
 };
 
-dfaiss_status_t lead_create(server_t *server, lead_t **out, dfaiss_error_t *err) {
-    (void)server;
+dfaiss_status_t lead_create(lead_t **out, dfaiss_error_t *err) {
     lead_t *lead = calloc(1, sizeof *lead);
     if (!lead)
         return error_memory(err, sizeof *lead, "searches");
@@ -63,8 +63,7 @@ static void free_lead_request(lead_request_t *asked) {
     free(asked);
 }
 
-void lead_destroy(server_t *server, lead_t *lead) {
-    (void)server;
+void lead_destroy(lead_t *lead) {
     while (lead && lead->requests) {
         lead_request_t *asked = lead->requests;
         lead->requests = asked->next;
@@ -75,15 +74,29 @@ void lead_destroy(server_t *server, lead_t *lead) {
     free(lead);
 }
 
+/* Checked here for each client: in a tile the queries of one would fail those of the others. */
+static dfaiss_status_t check_queries(const hosted_t *hosted, const message_search_t *search, const float *queries, dfaiss_error_t *err) {
+    int64_t dim = shard_config(hosted->shard)->dim;
+    if (search->dim != dim)
+        return error_set(err, DFAISS_ERR_ARG, hosted->name, "queries have dimension %lld; index '%s' has %lld", (long long)search->dim, hosted->name, (long long)dim);
+    size_t components = (size_t)(search->nq * dim);
+    size_t bad = element_first_not_finite(ELEMENT_f32, queries, components);
+    if (bad < components)
+        return error_set(err, DFAISS_ERR_DATA, hosted->name, "component %zu of query %zu is NaN or infinite", bad % (size_t)dim, bad / (size_t)dim);
+    return DFAISS_OK;
+}
+
 static dfaiss_status_t make_lead_request(server_t *server, request_t *request, lead_request_t **out, dfaiss_error_t *err) {
     transport_message_t *message = &request->message;
     lead_request_t *asked = calloc(1, sizeof *asked);
     if (!asked)
         return error_memory(err, sizeof *asked, "a search");
-    hosted_t *hosted;
+    hosted_t *hosted = NULL;
     dfaiss_status_t status = message_search_decode(message->body, message->body_size, message->bulk_size, &asked->search, err);
     if (status == DFAISS_OK)
         status = hosted_get(server, asked->search.index, &hosted, err);
+    if (status == DFAISS_OK)
+        status = check_queries(hosted, &asked->search, message->bulk, err);
     if (status == DFAISS_OK && !topk_bytes(asked->search.nq, asked->search.k, &asked->hit_bytes))
         status = error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)asked->search.nq, (long long)asked->search.k);
     if (status == DFAISS_OK && !(asked->hits = memory_map(asked->hit_bytes)))
@@ -105,10 +118,7 @@ void request_search(server_t *server, request_t *request) {
         request_answer(server, request, status, &error, NULL, NULL, 0);
         return;
     }
-    lead_request_t **last = &server->lead->requests;
-    while (*last)
-        last = &(*last)->next;
-    *last = asked;
+    LIST_APPEND(server->lead->requests, asked);
 }
 
 /* ---- tiles come back ---- */
@@ -118,10 +128,7 @@ static void answer_if_complete(server_t *server, lead_request_t *asked) {
     bool failed = asked->status != DFAISS_OK && asked->tiles == 0;
     if (!all && !failed)
         return;
-    lead_request_t **place = &server->lead->requests;
-    while (*place != asked)
-        place = &(*place)->next;
-    *place = asked->next;
+    LIST_REMOVE(server->lead->requests, asked);
     void *hits = asked->status == DFAISS_OK ? asked->hits : NULL;
     if (hits)
         asked->hits = NULL;
@@ -141,17 +148,21 @@ static void copy_part(const tile_t *tile, const tile_part_t *part, void *bulk) {
 
 static void tile_ended(server_t *server, operation_t *operation, void *context) {
     tile_t *tile = context;
+    dfaiss_error_t error = operation->error;
+    dfaiss_status_t status = operation->status;
+    if (status == DFAISS_OK && !operation->bulk)
+        status = error_set(&error, DFAISS_ERR_INTERNAL, "", "a search ended without hits");
     tile->lead->tiles--;
     for (int i = 0; i < tile->part_count; i++) {
         tile_part_t *part = &tile->parts[i];
         lead_request_t *asked = part->request;
         asked->tiles--;
         asked->answered += part->n;
-        if (operation->status == DFAISS_OK && operation->bulk) {
+        if (status == DFAISS_OK) {
             copy_part(tile, part, operation->bulk);
         } else if (asked->status == DFAISS_OK) {
-            asked->status = operation->status;
-            asked->error = operation->error;
+            asked->status = status;
+            asked->error = error;
         }
         answer_if_complete(server, asked);
     }
@@ -220,24 +231,13 @@ static void start_tile(server_t *server, tile_t *tile) {
     operation_start(server, OPERATION_SEARCH, &argument, queries, bytes, tile_ended, tile);
 }
 
-/* The request whose turn it is: the first that may start, which then moves behind the others. */
+/* The request whose turn it is; NULL where none may start a tile. */
 static lead_request_t *next_request(lead_t *lead) {
     for (lead_request_t *asked = lead->requests; asked; asked = asked->next) {
         if (may_start(asked))
             return asked;
     }
     return NULL;
-}
-
-static void move_to_end(lead_t *lead, lead_request_t *asked) {
-    lead_request_t **place = &lead->requests;
-    while (*place != asked)
-        place = &(*place)->next;
-    *place = asked->next;
-    asked->next = NULL;
-    while (*place)
-        place = &(*place)->next;
-    *place = asked;
 }
 
 bool lead_advance(server_t *server) {
@@ -250,7 +250,9 @@ bool lead_advance(server_t *server) {
             break;
         tile->lead = lead;
         fill_tile(tile, asked);
-        move_to_end(lead, asked);
+        /* The others have their turn before it. */
+        LIST_REMOVE(lead->requests, asked);
+        LIST_APPEND(lead->requests, asked);
         start_tile(server, tile);
         something = true;
     }

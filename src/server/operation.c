@@ -14,6 +14,7 @@ static const operation_type_t operation_types[OPERATION_COUNT] = {
     [OPERATION_LOAD] = {"load", operation_load, NULL},
     [OPERATION_INSTALL] = {"install", operation_install, NULL},
     [OPERATION_TRAIN] = {"train", operation_train, NULL},
+    [OPERATION_ADOPT] = {"adopt", operation_adopt, NULL},
     [OPERATION_FLUSH] = {"flush", operation_flush, NULL},
     [OPERATION_WRITE] = {"write", operation_write, NULL},
     [OPERATION_DROP] = {"drop", operation_drop, NULL},
@@ -101,7 +102,8 @@ void operation_start(server_t *server, operation_kind_t kind, bytes_writer_t *ar
     operation_t *operation = calloc(1, sizeof *operation);
     dfaiss_error_t error = {0};
     if (!operation || argument->failed) {
-        operation_t failed = {.status = error_memory(&error, argument->size + sizeof failed, "an operation"), .error = error};
+        operation_t failed = {.status = error_memory(&error, argument->size + sizeof failed, "an operation")};
+        failed.error = error;
         bytes_writer_destroy(argument);
         memory_unmap(bulk, bulk_size);
         free(operation);
@@ -126,14 +128,7 @@ void operation_local_end(server_t *server, operation_t *operation, dfaiss_status
     end_if_complete(server, operation);
 }
 
-/* Messages between servers can only be wrong through a defect or another version of the program: the server says so and stops. */
-static void fail(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error) {
-    if (server->failed == DFAISS_OK) {
-        server->failed = status;
-        server->failure = *error;
-    }
-}
-
+/* Messages between servers can only be wrong through a defect: the server says so and stops. */
 void operation_on_spread(server_t *server, transport_message_t *message) {
     dfaiss_error_t error = {0};
     message_spread_t spread = {0};
@@ -149,7 +144,7 @@ void operation_on_spread(server_t *server, transport_message_t *message) {
     if (status != DFAISS_OK) {
         free(operation);
         transport_message_clear(message);
-        fail(server, status, &error);
+        server_fail(server, status, &error);
         return;
     }
     operation->type = type;
@@ -192,7 +187,7 @@ void operation_on_gather(server_t *server, transport_message_t *message) {
         status = message_malformed(MESSAGE_GATHER, &error);
     if (status != DFAISS_OK) {
         transport_message_clear(message);
-        fail(server, status, &error);
+        server_fail(server, status, &error);
         return;
     }
     note_failure(operation, said_status, &said);

@@ -41,7 +41,8 @@ static void send_answer(server_t *server, const request_t *request, const bytes_
         block = malloc(sizeof *block);
         if (!block) {
             memory_unmap(bulk, bulk_size);
-            server->failed = error_memory(&server->failure, sizeof *block, "an answer");
+            dfaiss_error_t error = {0};
+            server_fail(server, error_memory(&error, sizeof *block, "an answer"), &error);
             return;
         }
         *block = (mapped_block_t){.data = bulk, .size = bulk_size};
@@ -65,31 +66,35 @@ static void start_waiting_control(server_t *server, const char *index) {
     }
 }
 
-static void end_control(server_t *server, request_t *request) {
-    for (request_t **place = &server->control; *place; place = &(*place)->next) {
-        if (*place == request) {
-            *place = request->next;
-            break;
-        }
-    }
-}
-
 void request_answer(server_t *server, request_t *request, dfaiss_status_t status, const dfaiss_error_t *error, const bytes_writer_t *body, void *bulk,
                     size_t bulk_size) {
     bytes_writer_t answer = {0};
+    dfaiss_error_t too_large = {0};
+    if (status == DFAISS_OK && body && body->size > TRANSPORT_BODY_LIMIT / 2) {
+        status = error_set(&too_large, DFAISS_ERR_ARG, message_kind_name(request->kind), "the answer has %zu bytes; ask for less at a time", body->size);
+        error = &too_large;
+    }
     message_outcome_encode(status, error, &answer);
     if (body && status == DFAISS_OK)
         bytes_put(&answer, body->data, body->size);
     send_answer(server, request, &answer, bulk, bulk_size);
     bytes_writer_destroy(&answer);
-    bool control = handlers[request->kind].control;
+    bool control = request->kind < MESSAGE_KIND_COUNT && handlers[request->kind].control;
     char index[MESSAGE_NAME];
     memcpy(index, request->index, sizeof index);
     if (control)
-        end_control(server, request);
+        LIST_REMOVE(server->control, request);
     free_request(request);
     if (control)
         start_waiting_control(server, index);
+}
+
+void request_answer_first(server_t *server, request_t *request, const bytes_writer_t *body) {
+    bytes_writer_t answer = {0};
+    message_outcome_encode(DFAISS_OK, NULL, &answer);
+    bytes_put(&answer, body->data, body->size);
+    send_answer(server, request, &answer, NULL, 0);
+    bytes_writer_destroy(&answer);
 }
 
 static bool control_is_running(server_t *server, const char *index) {
@@ -103,11 +108,8 @@ static bool control_is_running(server_t *server, const char *index) {
 static void take_control_turn(server_t *server, request_t *request) {
     bytes_reader_t in = bytes_reader(request->message.body, request->message.body_size);
     bytes_get_string(&in, request->index, sizeof request->index);
-    request_t **last = &server->control;
     bool wait = control_is_running(server, request->index);
-    while (*last)
-        last = &(*last)->next;
-    *last = request;
+    LIST_APPEND(server->control, request);
     dfaiss_error_t error = {0};
     if (in.failed || server->number != 0) {
         dfaiss_status_t status = message_malformed(request->kind, &error);
@@ -121,8 +123,9 @@ static void take_control_turn(server_t *server, request_t *request) {
 
 void request_on_message(server_t *server, transport_message_t *message) {
     request_t *request = calloc(1, sizeof *request);
+    dfaiss_error_t error = {0};
     if (!request) {
-        server->failed = error_memory(&server->failure, sizeof *request, "a request");
+        server_fail(server, error_memory(&error, sizeof *request, "a request"), &error);
         transport_message_clear(message);
         return;
     }
@@ -132,8 +135,9 @@ void request_on_message(server_t *server, transport_message_t *message) {
     request->message = *message;
     *message = (transport_message_t){0};
     if (request->kind >= MESSAGE_KIND_COUNT || !handlers[request->kind].handle) {
-        server->failed = error_set(&server->failure, DFAISS_ERR_PEER, "", "rank %d sent a message of the unknown kind %u", request->client, (unsigned)request->kind);
-        free_request(request);
+        dfaiss_status_t status = error_set(&error, DFAISS_ERR_PEER, "", "a server does not take messages of kind %u (%s)", (unsigned)request->kind,
+                                           message_kind_name(request->kind));
+        request_answer(server, request, status, &error, NULL, NULL, 0);
     } else if (handlers[request->kind].control) {
         take_control_turn(server, request);
     } else {

@@ -117,7 +117,8 @@ typedef struct saving {
     bool replace;
     int64_t keep;
     manifest_generation_t generation;
-    dfaiss_error_t failure; /* of writing; the leftovers are removed then */
+    dfaiss_status_t failed; /* the leftovers are removed then */
+    dfaiss_error_t failure;
 } saving_t;
 
 static void free_saving(saving_t *saving) {
@@ -139,18 +140,25 @@ static void answer_saving(server_t *server, saving_t *saving, dfaiss_status_t st
     free_saving(saving);
 }
 
-static dfaiss_status_t next_generation(saving_t *saving, dfaiss_error_t *err) {
+/* The number of the new generation: above all that the manifest names, and where the index is to be replaced, above every folder there is. */
+static dfaiss_status_t next_generation(const saving_t *saving, int64_t *number, dfaiss_error_t *err) {
     manifest_t manifest;
-    saving->generation.number = 1;
-    if (!manifest_exists(saving->storage, saving->index))
+    int64_t highest = 0;
+    if (!manifest_exists(saving->storage, saving->index)) {
+        *number = 1;
         return DFAISS_OK;
+    }
     dfaiss_status_t status = manifest_read(saving->storage, saving->index, &manifest, err);
-    if (status != DFAISS_OK)
+    if (status == DFAISS_ERR_CHECKPOINT && saving->replace) {
+        TRY(manifest_highest_folder(saving->storage, saving->index, &highest, err));
+    } else if (status != DFAISS_OK) {
         return status;
-    const manifest_generation_t *newest = manifest_newest(&manifest);
-    if (newest)
-        saving->generation.number = newest->number + 1;
-    manifest_clear(&manifest);
+    } else {
+        const manifest_generation_t *newest = manifest_newest(&manifest);
+        highest = newest ? newest->number : 0;
+        manifest_clear(&manifest);
+    }
+    *number = highest + 1;
     return DFAISS_OK;
 }
 
@@ -158,16 +166,33 @@ static dfaiss_status_t next_generation(saving_t *saving, dfaiss_error_t *err) {
 static dfaiss_status_t make_folder(void *context, dfaiss_error_t *err) {
     saving_t *saving = context;
     char path[PATH_MAX];
-    TRY(next_generation(saving, err));
-    TRY(manifest_generation_path(saving->storage, saving->index, saving->generation.number, path, sizeof path, err));
+    int64_t number = 0;
+    TRY(next_generation(saving, &number, err));
+    TRY(manifest_generation_path(saving->storage, saving->index, number, path, sizeof path, err));
     TRY(file_remove_tree(path, err));
+    saving->generation.number = number; /* from here on the folder is this save's, to be removed where it fails */
     return file_make_directories(path, err);
+}
+
+/* A commit that failed late, syncing the folder of the manifest, may have named the generation already; then nothing is removed. */
+static bool is_named(const saving_t *saving) {
+    manifest_t manifest;
+    if (!manifest_exists(saving->storage, saving->index))
+        return false;
+    if (manifest_read(saving->storage, saving->index, &manifest, NULL) != DFAISS_OK)
+        return !saving->replace;
+    const manifest_generation_t *newest = manifest_newest(&manifest);
+    bool named = newest && newest->number >= saving->generation.number;
+    manifest_clear(&manifest);
+    return named;
 }
 
 /* Builder: what a failed save has left is removed. */
 static dfaiss_status_t remove_folder(void *context, dfaiss_error_t *err) {
     saving_t *saving = context;
     char path[PATH_MAX];
+    if (saving->generation.number == 0 || is_named(saving))
+        return DFAISS_OK;
     TRY(manifest_generation_path(saving->storage, saving->index, saving->generation.number, path, sizeof path, err));
     TRY(file_remove_tree(path, err));
     /* An index that was never saved should not leave a folder either; where it holds something the system refuses. */
@@ -181,10 +206,11 @@ static void folder_removed(server_t *server, job_t *job, dfaiss_status_t status,
     if (status != DFAISS_OK)
         log_write(LOG_LEVEL_WARNING, "%s", error->text);
     dfaiss_error_t failure = saving->failure;
-    answer_saving(server, saving, failure.code, &failure);
+    answer_saving(server, saving, saving->failed, &failure);
 }
 
-static void clean_up(server_t *server, saving_t *saving, const dfaiss_error_t *failure) {
+static void clean_up(server_t *server, saving_t *saving, dfaiss_status_t failed, const dfaiss_error_t *failure) {
+    saving->failed = failed;
     saving->failure = *failure;
     saving->job = (job_t){.work = remove_folder, .done = folder_removed, .context = saving};
     job_submit(server, &saving->job);
@@ -204,7 +230,7 @@ static dfaiss_status_t commit(void *context, dfaiss_error_t *err) {
 static void committed(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
     saving_t *saving = job->context;
     if (status != DFAISS_OK) {
-        clean_up(server, saving, error);
+        clean_up(server, saving, status, error);
         return;
     }
     hosted_t *hosted = hosted_find(server, saving->index);
@@ -243,7 +269,7 @@ static void all_written(server_t *server, operation_t *operation, void *context)
     if (status == DFAISS_OK)
         status = collect_files(server, operation, &saving->generation, &error);
     if (status != DFAISS_OK) {
-        clean_up(server, saving, &error);
+        clean_up(server, saving, status, &error);
         return;
     }
     saving->job = (job_t){.work = commit, .done = committed, .context = saving};
@@ -253,7 +279,7 @@ static void all_written(server_t *server, operation_t *operation, void *context)
 static void folder_made(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
     saving_t *saving = job->context;
     if (status != DFAISS_OK) {
-        clean_up(server, saving, error);
+        clean_up(server, saving, status, error);
         return;
     }
     bytes_writer_t argument = {0};

@@ -18,10 +18,7 @@ struct active_search {
 };
 
 static void end_search(server_t *server, active_search_t *active, dfaiss_status_t status, const dfaiss_error_t *error) {
-    active_search_t **place = &server->searches;
-    while (*place != active)
-        place = &(*place)->next;
-    *place = active->next;
+    LIST_REMOVE(server->searches, active);
     shard_search_destroy(active->search);
     active->hosted->users--;
     operation_t *operation = active->operation;
@@ -62,11 +59,8 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, df
     active->nq = message.nq;
     active->k = message.k;
     hosted->users++;
-    operation->state = hosted;
-    active_search_t **last = &server->searches;
-    while (*last)
-        last = &(*last)->next;
-    *last = active;
+    operation->larger_is_better = shard_config(hosted->shard)->metric != CONFIG_METRIC_l2;
+    LIST_APPEND(server->searches, active);
     return DFAISS_OK;
 }
 
@@ -75,12 +69,6 @@ void operation_search(server_t *server, operation_t *operation) {
     dfaiss_status_t status = begin_search(server, operation, &error);
     if (status != DFAISS_OK)
         operation_local_end(server, operation, status, &error);
-}
-
-/* Small scores are good ones for L2, large ones for inner products. A server without the index has failed and merges nothing. */
-static bool larger_is_better(server_t *server, const message_search_t *message) {
-    hosted_t *hosted = hosted_find(server, message->index);
-    return hosted && shard_config(hosted->shard)->metric != CONFIG_METRIC_l2;
 }
 
 static bool reserve_scratch(server_t *server, int64_t k) {
@@ -97,31 +85,37 @@ static bool reserve_scratch(server_t *server, int64_t k) {
     return true;
 }
 
-static dfaiss_status_t merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size, dfaiss_error_t *err) {
+/* Takes over the bulk where it is the first, which *taken tells. */
+static dfaiss_status_t merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size, bool *taken, dfaiss_error_t *err) {
     message_search_t message;
     size_t bytes;
     TRY(message_search_decode(operation->argument.data, operation->argument.size, operation->argument_bulk_size, &message, err));
-    if (!topk_bytes(message.nq, message.k, &bytes) || bytes != bulk_size || !reserve_scratch(server, message.k))
+    if (!topk_bytes(message.nq, message.k, &bytes) || bytes != bulk_size)
         return message_malformed(MESSAGE_GATHER, err);
+    if (!operation->bulk) {
+        operation->bulk = bulk;
+        operation->bulk_size = bulk_size;
+        *taken = true;
+        return DFAISS_OK;
+    }
+    if (!reserve_scratch(server, message.k))
+        return error_memory(err, bulk_size, "merging hits");
     topk_t into = topk_view(operation->bulk, message.nq, message.k);
     topk_t from = topk_view(bulk, message.nq, message.k);
-    topk_merge(&into, &from, larger_is_better(server, &message), server->merge_scratch);
+    topk_merge(&into, &from, operation->larger_is_better, server->merge_scratch);
     return DFAISS_OK;
 }
 
 void operation_search_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size) {
-    if (!operation->bulk) {
-        operation->bulk = bulk;
-        operation->bulk_size = bulk_size;
-        return;
-    }
     dfaiss_error_t error = {0};
-    dfaiss_status_t status = merge(server, operation, bulk, bulk_size, &error);
+    bool taken = false;
+    dfaiss_status_t status = merge(server, operation, bulk, bulk_size, &taken, &error);
     if (status != DFAISS_OK && operation->status == DFAISS_OK) {
         operation->status = status;
         operation->error = error;
     }
-    memory_unmap(bulk, bulk_size);
+    if (!taken)
+        memory_unmap(bulk, bulk_size);
 }
 
 bool searches_advance(server_t *server) {
@@ -129,14 +123,8 @@ bool searches_advance(server_t *server) {
     if (!active)
         return false;
     /* The next one's turn comes after this slice. */
-    if (active->next) {
-        server->searches = active->next;
-        active_search_t *last = active->next;
-        while (last->next)
-            last = last->next;
-        last->next = active;
-        active->next = NULL;
-    }
+    LIST_REMOVE(server->searches, active);
+    LIST_APPEND(server->searches, active);
     bool done;
     dfaiss_error_t error = {0};
     dfaiss_status_t status = shard_search_step(active->search, clock_nanoseconds() + SLICE_NANOSECONDS, &done, &error);

@@ -12,7 +12,7 @@ enum {
     LINK_NANOSECONDS = 1000000,
 };
 
-static void fail(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error) {
+void server_fail(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error) {
     if (status == DFAISS_OK || server->failed != DFAISS_OK)
         return;
     server->failed = status;
@@ -27,7 +27,7 @@ void server_send(server_t *server, int rank, message_kind_t kind, uint64_t corre
         status = transport_send(server->transport, rank, kind, correlation, body->data, body->size, bulk, bulk_size, done, context, &error);
     if (status == DFAISS_OK)
         return;
-    fail(server, status, &error);
+    server_fail(server, status, &error);
     if (done)
         done(context);
 }
@@ -47,8 +47,13 @@ static bool messages_advance(server_t *server) {
         transport_message_t message;
         bool arrived;
         dfaiss_error_t error = {0};
-        fail(server, transport_progress(server->transport, &message, &arrived, &error), &error);
-        if (server->failed != DFAISS_OK || !arrived)
+        dfaiss_status_t status = transport_progress(server->transport, &message, &arrived, &error);
+        /* A message that was not understood, or found no memory, is dropped; the others go on. */
+        if (status == DFAISS_ERR_MPI)
+            server_fail(server, status, &error);
+        else if (status != DFAISS_OK)
+            log_write(LOG_LEVEL_WARNING, "server %d: %s", server->number, error.text);
+        if (status != DFAISS_OK || !arrived)
             break;
         dispatch(server, &message);
         something = true;
@@ -81,7 +86,7 @@ static bool turn(server_t *server) {
 }
 
 static void loop(server_t *server) {
-    while (server->failed == DFAISS_OK && !(server->stopping && !server->operations)) {
+    while (server->failed == DFAISS_OK && !(server->stopping && !server->operations && !server->jobs && !server->job)) {
         if (turn(server))
             transport_busy(server->transport);
         else
@@ -90,11 +95,12 @@ static void loop(server_t *server) {
 }
 
 static void clear(server_t *server) {
+    if (server->builder)
+        jobs_clear(server);
     builder_destroy(server->builder);
-    jobs_clear(server);
     searches_clear(server);
     requests_clear(server);
-    lead_destroy(server, server->lead);
+    lead_destroy(server->lead);
     operations_clear(server);
     while (server->hosted)
         hosted_remove(server, server->hosted);
@@ -112,14 +118,14 @@ static int default_threads(const transport_t *transport) {
 static void warn_of_crowding(const server_t *server) {
     int sharers = transport_core_sharers(server->transport), cores = threads_physical_cores();
     if (server->number == 0 && server->threads * sharers > cores)
-        log_write(LOG_LEVEL_WARNING, "%d servers with %d thread%s each share %d core%s", sharers, server->threads, server->threads == 1 ? "" : "s", cores,
-                  cores == 1 ? "" : "s");
+        log_write(LOG_LEVEL_WARNING, "%d server%s with %d thread%s each on %d core%s: more threads than cores", sharers, sharers == 1 ? "" : "s",
+                  server->threads, server->threads == 1 ? "" : "s", cores, cores == 1 ? "" : "s");
 }
 
 static dfaiss_status_t set_up(server_t *server, dfaiss_error_t *err) {
     TRY(team_create(server->threads, &server->team, err));
     TRY(builder_create(server->threads, &server->builder, err));
-    return lead_create(server, &server->lead, err);
+    return lead_create(&server->lead, err);
 }
 
 dfaiss_status_t server_run(transport_t *transport, const server_options_t *options, dfaiss_error_t *err) {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/list.h"
 #include "message/message.h"
 #include "server/server.h"
 #include "shard/builder.h"
@@ -27,6 +28,7 @@ typedef struct hosted {
     shard_t *shard;
     team_t *team; /* of its own, where its configuration asks for a number of threads; NULL: the server's */
     bool own_ids;
+    bool dropping;      /* goes as soon as nobody uses it; new users are refused */
     bool overwrite;     /* the next save replaces what the storage has under this name */
     int64_t generation; /* loaded or saved last; 0: none */
     int64_t saved_vectors; /* of the whole index, in that generation */
@@ -38,8 +40,9 @@ typedef struct hosted {
     dfaiss_error_t build_error;
 } hosted_t;
 
+/* NULL where there is none, or it is being dropped. */
 hosted_t *hosted_find(server_t *server, const char *name);
-/* ERR_NOT_FOUND where no index of that name is here. */
+/* ERR_NOT_FOUND where hosted_find finds none. */
 CHECKED dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, dfaiss_error_t *err);
 /* The team that searches an index of this configuration: *own is a new one where it asks for a number of threads that --threads does not overrule, else NULL. */
 CHECKED dfaiss_status_t hosted_team(const server_t *server, const index_config_t *config, team_t **own, dfaiss_error_t *err);
@@ -85,6 +88,7 @@ typedef enum operation_kind {
     OPERATION_LOAD,
     OPERATION_INSTALL,
     OPERATION_TRAIN,
+    OPERATION_ADOPT,
     OPERATION_FLUSH,
     OPERATION_WRITE,
     OPERATION_DROP,
@@ -120,6 +124,7 @@ struct operation {
     operation_end_t *end; /* at the root */
     void *context;
     void *state; /* of the type's functions */
+    bool larger_is_better; /* of a search's scores; the index may be gone when the last of them arrive */
 };
 
 /* Begins an operation here, as its root. argument's memory and the bulk are taken over, also on failure; end is called in any case, with the failure if there was one. */
@@ -139,6 +144,7 @@ void operation_create(server_t *server, operation_t *operation);
 void operation_load(server_t *server, operation_t *operation);
 void operation_install(server_t *server, operation_t *operation);
 void operation_train(server_t *server, operation_t *operation);
+void operation_adopt(server_t *server, operation_t *operation);
 void operation_flush(server_t *server, operation_t *operation);
 void operation_write(server_t *server, operation_t *operation);
 void operation_drop(server_t *server, operation_t *operation);
@@ -163,6 +169,8 @@ typedef struct request {
 /* Answers and frees the request. body (the result behind the outcome, may be NULL) is copied; the bulk is taken over. */
 void request_answer(server_t *server, request_t *request, dfaiss_status_t status, const dfaiss_error_t *error, const bytes_writer_t *body, void *bulk,
                     size_t bulk_size);
+/* Answers with success, and keeps the request for a second answer. */
+void request_answer_first(server_t *server, request_t *request, const bytes_writer_t *body);
 /* Answers CREATE and LOAD: what a client needs to know of the index, which is here now. */
 void request_answer_loaded(server_t *server, request_t *request);
 /* Removes what a failed CREATE or LOAD has left on some servers, then answers with the failure. */
@@ -197,8 +205,8 @@ bool drops_advance(server_t *server);
 typedef struct lead lead_t;
 typedef struct active_search active_search_t;
 
-CHECKED dfaiss_status_t lead_create(server_t *server, lead_t **out, dfaiss_error_t *err);
-void lead_destroy(server_t *server, lead_t *lead);
+CHECKED dfaiss_status_t lead_create(lead_t **out, dfaiss_error_t *err);
+void lead_destroy(lead_t *lead);
 /* Puts waiting requests into operations. */
 bool lead_advance(server_t *server);
 /* Runs one slice of one search of this server's shards. */
@@ -233,9 +241,12 @@ struct server {
     size_t merge_scratch_size;
 
     bool stopping;
-    dfaiss_status_t failed; /* MPI failed: the loop ends */
+    dfaiss_status_t failed; /* see server_fail */
     dfaiss_error_t failure;
 };
+
+/* The server cannot go on: its loop ends with the first failure. */
+void server_fail(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error);
 
 /* Sends, and remembers a failure of MPI for the loop. bulk is borrowed until done is called; on failure done is called too. */
 void server_send(server_t *server, int rank, message_kind_t kind, uint64_t correlation, const bytes_writer_t *body, const void *bulk, size_t bulk_size,

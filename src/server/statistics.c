@@ -11,6 +11,8 @@
 static void describe_index(const hosted_t *hosted, message_statistics_t *statistics) {
     const shard_t *shard = hosted->shard;
     shard_bytes_t bytes = shard_bytes(shard);
+    if (hosted->team)
+        statistics->threads = team_threads(hosted->team);
     statistics->rows = shard_rows(shard);
     statistics->buffered = shard_rows(shard) - shard_indexed(shard);
     statistics->trained = shard_trained(shard);

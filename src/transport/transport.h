@@ -52,7 +52,7 @@ void transport_message_clear(transport_message_t *message);
 /* Called once when the bulk of a sent message is no longer needed. */
 typedef void transport_done_t(void *context);
 
-enum { TRANSPORT_BODY_LIMIT = 1 << 24 };
+enum { TRANSPORT_BODY_LIMIT = 1 << 30 };
 
 /* Starts sending. The body (at most TRANSPORT_BODY_LIMIT) is copied; the bulk is borrowed until `done` (may be NULL) is called from within
  * transport_progress, or at once where it was small enough to be copied; done may send, but not progress. On failure nothing was sent and done is not

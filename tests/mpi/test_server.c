@@ -190,6 +190,57 @@ static void test_local_training(void **state) {
     free(base);
 }
 
+static void test_failed_training_can_be_repeated(void **state) {
+    (void)state;
+    float *base = make_vectors(1000, 12);
+    int servers = client_servers(client);
+    create("again", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}", 1000);
+    /* The last server has too few: none of them may be trained then. */
+    for (int server = 0; server < servers; server++)
+        assert_ok(client_sample(client, "again", server, ELEMENT_f32, server == servers - 1 ? 2 : 400, DIM, base, &error), error);
+    assert_fails(client_train(client, "again", &error), DFAISS_ERR_CONFIG, error, "again");
+    for (int server = 0; server < servers; server++)
+        assert_ok(client_sample(client, "again", server, ELEMENT_f32, 400, DIM, base, &error), error);
+    assert_ok(client_train(client, "again", &error), error);
+    assert_fails(client_train(client, "again", &error), DFAISS_ERR_STATE, error, "trained");
+    assert_fails(client_sample(client, "again", 0, ELEMENT_f32, 10, DIM, base, &error), DFAISS_ERR_STATE, error, "trained");
+    add("again", base, 0, 1000, 50);
+    assert_ok(client_flush(client, "again", &error), error);
+    check_exact("again", base, 1000, base, 20);
+    drop("again");
+    free(base);
+}
+
+/* More than fits a message's body in an earlier version: a batch's metadata, and what a fetch brings back. */
+static void test_large_metadata(void **state) {
+    (void)state;
+    enum { N = 40, SIZE = 1 << 20 };
+    float *base = make_vectors(N, 13);
+    uint8_t *text = malloc((size_t)N * SIZE), *metadata;
+    uint64_t ends[N];
+    assert_non_null(text);
+    for (int i = 0; i < N; i++) {
+        memset(text + (size_t)i * SIZE, 'a' + i % 26, SIZE);
+        ends[i] = (uint64_t)(i + 1) * SIZE;
+    }
+    create("large", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", N);
+    client_batch_t batch = {.element = ELEMENT_f32, .n = N, .dim = DIM, .vectors = base, .metadata_ends = ends, .metadata = text};
+    assert_ok(client_add(client, "large", &batch, &error), error);
+    assert_ok(client_add_wait(client, NULL, &error), error);
+    void *block;
+    size_t block_size;
+    assert_ok(client_search(client, "large", N, DIM, base, 1, 0, &block, &block_size, &error), error);
+    topk_t hits = topk_view(block, N, 1);
+    assert_ok(client_fetch(client, "large", N, hits.servers, hits.rows, hits.ids, &metadata, ends, &error), error);
+    assert_int_equal(ends[N - 1], (uint64_t)N * SIZE);
+    assert_memory_equal(metadata, text, (size_t)N * SIZE);
+    free(metadata);
+    memory_unmap(block, block_size);
+    drop("large");
+    free(text);
+    free(base);
+}
+
 static void test_metadata_comes_back(void **state) {
     (void)state;
     enum { N = 60 };
@@ -256,6 +307,13 @@ static void test_wrong_calls_leave_servers_unharmed(void **state) {
     assert_ok(client_add(client, "once", &batch, &error), error);
     assert_fails(client_add_wait(client, NULL, &error), DFAISS_ERR_DATA, error, "NaN");
     assert_fails(client_train(client, "once", &error), DFAISS_ERR_STATE, error, "trained");
+    int64_t id = 7;
+    client_batch_t identified = {.element = ELEMENT_f32, .n = 1, .dim = DIM, .vectors = base, .ids = &id};
+    assert_ok(client_add(client, "once", &identified, &error), error);
+    assert_fails(client_add_wait(client, NULL, &error), DFAISS_ERR_ARG, error, "ids");
+    client_batch_t beyond = {.element = ELEMENT_f32, .n = 1, .dim = DIM, .vectors = base, .first_id = INT64_MAX};
+    assert_ok(client_add(client, "once", &beyond, &error), error);
+    assert_fails(client_add_wait(client, NULL, &error), DFAISS_ERR_ARG, error, "out of range");
     check_exact("once", base, 100, base, 20);
     drop("once");
     free(base);
@@ -281,7 +339,33 @@ static void test_saved_and_dropped(void **state) {
     free(base);
 }
 
-/* ---- a test that two clients run together ---- */
+/* ---- tests that two clients run together ---- */
+
+/* Queries of both clients share tiles; those of one that are not finite must not fail the other's. */
+static void test_wrong_queries_fail_their_client_alone(void **state) {
+    (void)state;
+    if (client_count < 2)
+        skip();
+    float *base = make_vectors(200, 14), query[DIM] = {0};
+    query[5] = INFINITY;
+    if (client_number == 0) {
+        create("shared", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", 200);
+        add("shared", base, 0, 200, 10);
+    }
+    MPI_Barrier(clients);
+    for (int i = 0; i < 200; i++) {
+        void *block;
+        size_t block_size;
+        if (client_number == 0)
+            check_exact("shared", base, 200, base + i * DIM, 1);
+        else
+            assert_fails(client_search(client, "shared", 1, DIM, query, K, 0, &block, &block_size, &error), DFAISS_ERR_DATA, error, "query 0");
+    }
+    MPI_Barrier(clients);
+    if (client_number == 0)
+        drop("shared");
+    free(base);
+}
 
 /* One client fills and trains an index; the other searches all the while, and every search sees what was acknowledged before it. */
 static void fill_while_searched(const float *base, int64_t n, int64_t step) {
@@ -340,12 +424,15 @@ static int run_client(void) {
         cmocka_unit_test(test_fewer_vectors_than_k),
         cmocka_unit_test(test_ivf_before_and_after_training),
         cmocka_unit_test(test_local_training),
+        cmocka_unit_test(test_failed_training_can_be_repeated),
         cmocka_unit_test(test_metadata_comes_back),
+        cmocka_unit_test(test_large_metadata),
         cmocka_unit_test(test_wrong_calls_leave_servers_unharmed),
         cmocka_unit_test(test_saved_and_dropped),
     };
     const struct CMUnitTest together[] = {
         cmocka_unit_test(test_search_during_ingest_and_training),
+        cmocka_unit_test(test_wrong_queries_fail_their_client_alone),
     };
     int failures = client_number == 0 ? cmocka_run_group_tests(alone, NULL, NULL) : 0;
     /* The others wait for a failure too: an assertion that fails leaves servers and clients behind. */
