@@ -11,10 +11,18 @@
 #include "engine/scratch.h"
 #include "engine/template.h"
 
+/* Compiled for the oldest processor and once more for one with AVX2; the loader picks. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define VECTORIZED __attribute__((target_clones("default", "avx2"), optimize("O3")))
+#else
+#define VECTORIZED
+#endif
+
 enum {
-    GROUP_QUERIES = 256, /* of one matrix product */
+    GROUP_QUERIES = 512, /* of one matrix product */
     PRODUCT_QUERIES = 20, /* from so many on a product is faster than row by row (as faiss has it) */
-    CHUNK = 16            /* scores looked at together */
+    CHUNK = 16,           /* scores looked at together */
+    MOST_ROWS = 1024      /* of a tile */
 };
 
 /* What one thread works with. */
@@ -88,10 +96,10 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high) {
 /* Rows of one step: rows and scores fit a core's cache, and a step is far shorter than a slice. */
 static int64_t tile_rows(int64_t dim, int64_t group) {
     int64_t by_rows = (1 << 17) / dim;
-    int64_t by_scores = (1 << 16) / group;
+    int64_t by_scores = (1 << 18) / group;
     int64_t by_time = (INT64_C(1) << 25) / (dim * group);
     int64_t least = by_rows < by_scores ? by_rows : by_scores;
-    return clamp(least < by_time ? least : by_time, 16, 1024);
+    return clamp(least < by_time ? least : by_time, CHUNK, MOST_ROWS);
 }
 
 /* Lanes that share the rows of one group of queries: two a thread where there are few groups, none too small to be worth waking a thread for. */
@@ -206,27 +214,64 @@ static void keep(exact_scan_t *scan, size_t slot, float score, uint32_t position
     ((float *)scan->bounds.data)[slot] = nearest_key_score(larger, *limit);
 }
 
-/* Whether any of CHUNK scores reaches its bound; equal ones are looked at, since the row decides. */
-static inline bool any_reaches(bool larger_is_better, const float *scores, float bound) {
-    int reached = 0;
-    for (int i = 0; i < CHUNK; i++)
-        reached |= larger_is_better ? scores[i] >= bound : scores[i] <= bound;
-    return reached != 0;
-}
-
+/* Equal scores count, since the row decides. */
 static inline bool reaches(bool larger_is_better, float score, float bound) {
     return larger_is_better ? score >= bound : score <= bound;
 }
 
+/* From an inner product to the score: |x - y|^2 = |x|^2 + |y|^2 - 2xy. */
+static inline float score_of(bool larger_is_better, float product, float query_norm, float row_norm) {
+    return larger_is_better ? product : query_norm + row_norm - 2 * product;
+}
+
+/* The compiler does not vectorize "any of these", so the vectors are written out; it makes of them what the processor has. */
+typedef float eight_floats_t __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t eight_marks_t __attribute__((vector_size(32)));
+typedef int64_t four_words_t __attribute__((vector_size(32)));
+
+#define ANY(marks) ((((four_words_t)(marks))[0] | ((four_words_t)(marks))[1] | ((four_words_t)(marks))[2] | ((four_words_t)(marks))[3]) != 0)
+
+#define EIGHT(from) (*(const eight_floats_t *)(from))
+
+/* These look at every score. They mark the chunks in which any reaches its bound; few do, once the first rows are scanned. */
+VECTORIZED static void mark_rows(bool larger_is_better, int64_t chunks, const float *scores, float bound, uint8_t *marks) {
+    eight_floats_t bounds = {bound, bound, bound, bound, bound, bound, bound, bound};
+    for (int64_t chunk = 0; chunk < chunks; chunk++, scores += CHUNK) {
+        eight_floats_t low = EIGHT(scores), high = EIGHT(scores + 8);
+        eight_marks_t reached = larger_is_better ? (low >= bounds) | (high >= bounds) : (low <= bounds) | (high <= bounds);
+        marks[chunk] = ANY(reached);
+    }
+}
+
+VECTORIZED static void mark_products(int64_t chunks, const float *products, const float *bounds, uint8_t *marks) {
+    for (int64_t chunk = 0; chunk < chunks; chunk++, products += CHUNK, bounds += CHUNK) {
+        eight_marks_t low = EIGHT(products) >= EIGHT(bounds);
+        eight_marks_t high = EIGHT(products + 8) >= EIGHT(bounds + 8);
+        marks[chunk] = ANY(low | high);
+    }
+}
+
+VECTORIZED static void mark_distances(int64_t chunks, const float *products, const float *query_norms, float row_norm, const float *bounds,
+                                      uint8_t *marks) {
+    for (int64_t chunk = 0; chunk < chunks; chunk++, products += CHUNK, query_norms += CHUNK, bounds += CHUNK) {
+        eight_floats_t low = EIGHT(query_norms) + row_norm - 2 * EIGHT(products);
+        eight_floats_t high = EIGHT(query_norms + 8) + row_norm - 2 * EIGHT(products + 8);
+        marks[chunk] = ANY((low <= EIGHT(bounds)) | (high <= EIGHT(bounds + 8)));
+    }
+}
+
 /* Keeps what is good enough among the scores of `count` rows for one query. */
 static void sieve_rows(exact_scan_t *scan, size_t slot, int64_t count, const float *scores, uint32_t position) {
-    bool larger = scan->job.larger_is_better;
+    uint8_t marks[MOST_ROWS / CHUNK];
     const float *bound = (const float *)scan->bounds.data + slot;
-    for (int64_t row = 0; row < count; row += CHUNK) {
-        int64_t last = row + CHUNK < count ? row + CHUNK : count;
-        if (last - row == CHUNK && !(larger ? any_reaches(true, scores + row, *bound) : any_reaches(false, scores + row, *bound)))
+    bool larger = scan->job.larger_is_better;
+    int64_t chunks = count / CHUNK;
+    mark_rows(larger, chunks, scores, *bound, marks);
+    for (int64_t chunk = 0; chunk <= chunks; chunk++) {
+        if (chunk < chunks && !marks[chunk])
             continue;
-        for (int64_t i = row; i < last; i++)
+        int64_t last = chunk < chunks ? (chunk + 1) * CHUNK : count;
+        for (int64_t i = chunk * CHUNK; i < last; i++)
             if (reaches(larger, scores[i], *bound))
                 keep(scan, slot, scores[i], position + (uint32_t)i);
     }
@@ -244,28 +289,22 @@ static void scan_row_by_row(exact_scan_t *scan, const lane_t *lane, const float 
     }
 }
 
-/* From an inner product to the score: |x - y|^2 = |x|^2 + |y|^2 - 2xy. */
-static inline float score_of(bool larger_is_better, float product, float query_norm, float row_norm) {
-    return larger_is_better ? product : query_norm + row_norm - 2 * product;
-}
-
-/* One row's products with up to CHUNK queries: whether any is good enough. */
-static inline bool any_query_reaches(bool larger_is_better, const float *products, const float *query_norms, float row_norm, const float *bounds) {
-    int reached = 0;
-    for (int i = 0; i < CHUNK; i++)
-        reached |= reaches(larger_is_better, score_of(larger_is_better, products[i], query_norms[i], row_norm), bounds[i]);
-    return reached != 0;
-}
-
-/* One row's products with all queries of a lane. */
-static inline void sieve_queries(exact_scan_t *scan, bool larger, size_t slot, int64_t queries, const float *products, const float *query_norms,
-                                 float row_norm, uint32_t position) {
+/* Keeps what is good enough among one row's products with the queries of a lane. */
+static void sieve_queries(exact_scan_t *scan, size_t slot, int64_t queries, const float *products, const float *query_norms, float row_norm,
+                          uint32_t position) {
+    uint8_t marks[GROUP_QUERIES / CHUNK];
     const float *bounds = (const float *)scan->bounds.data + slot;
-    for (int64_t query = 0; query < queries; query += CHUNK) {
-        int64_t last = query + CHUNK < queries ? query + CHUNK : queries;
-        if (last - query == CHUNK && !any_query_reaches(larger, products + query, query_norms + query, row_norm, bounds + query))
+    bool larger = scan->job.larger_is_better;
+    int64_t chunks = queries / CHUNK;
+    if (larger)
+        mark_products(chunks, products, bounds, marks);
+    else
+        mark_distances(chunks, products, query_norms, row_norm, bounds, marks);
+    for (int64_t chunk = 0; chunk <= chunks; chunk++) {
+        if (chunk < chunks && !marks[chunk])
             continue;
-        for (int64_t i = query; i < last; i++) {
+        int64_t last = chunk < chunks ? (chunk + 1) * CHUNK : queries;
+        for (int64_t i = chunk * CHUNK; i < last; i++) {
             float score = score_of(larger, products[i], query_norms[i], row_norm);
             if (!larger && score < 0)
                 score = 0; /* rounding, where row and query are the same */
@@ -279,19 +318,15 @@ static dfaiss_status_t scan_by_product(exact_scan_t *scan, const lane_t *lane, c
                                        exact_thread_t *thread, dfaiss_error_t *err) {
     const exact_job_t *job = &scan->job;
     const float *products = thread->scores.data, *query_norms = (const float *)scan->query_norms.data + lane->query;
-    const float *norms = thread->norms.data;
+    float *norms = thread->norms.data;
     size_t slot = (size_t)(lane->share * job->nq + lane->query);
     int code = shim_product_run(scan->products[lane->group], count, rows, thread->scores.data);
     if (code != SHIM_OK)
         return engine_failure(code, DFAISS_ERR_FAISS, "searching", err);
-    if (job->larger_is_better) {
-        for (int64_t i = 0; i < count; i++)
-            sieve_queries(scan, true, slot, lane->queries, products + i * lane->queries, query_norms, 0, position + (uint32_t)i);
-    } else {
-        faiss_fvec_norms_L2sqr(thread->norms.data, rows, (size_t)job->dim, (size_t)count);
-        for (int64_t i = 0; i < count; i++)
-            sieve_queries(scan, false, slot, lane->queries, products + i * lane->queries, query_norms, norms[i], position + (uint32_t)i);
-    }
+    if (!job->larger_is_better)
+        faiss_fvec_norms_L2sqr(norms, rows, (size_t)job->dim, (size_t)count);
+    for (int64_t i = 0; i < count; i++)
+        sieve_queries(scan, slot, lane->queries, products + i * lane->queries, query_norms, job->larger_is_better ? 0 : norms[i], position + (uint32_t)i);
     return DFAISS_OK;
 }
 

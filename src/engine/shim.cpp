@@ -83,6 +83,15 @@ bool is_flat(const faiss::Index *index) {
     return is_exactly<faiss::IndexFlat>(index) || is_exactly<faiss::IndexFlatL2>(index) || is_exactly<faiss::IndexFlatIP>(index);
 }
 
+// What the factory makes as an IndexFlat is read again as an IndexFlatL2 or IndexFlatIP, and an IndexRefine over a flat index as an IndexRefineFlat.
+const char *type_of(const faiss::Index *index) {
+    if (is_flat(index))
+        return typeid(faiss::IndexFlat).name();
+    if (is_exactly<faiss::IndexRefineFlat>(index))
+        return typeid(faiss::IndexRefine).name();
+    return typeid(*index).name();
+}
+
 int kind_of(const faiss::Index *index) {
     if (is_flat(index) || is_exactly<faiss::IndexScalarQuantizer>(index) || is_exactly<faiss::IndexPQ>(index))
         return SHIM_CODES;
@@ -304,7 +313,7 @@ void check_transforms(const faiss::IndexPreTransform *front) {
     check_that(front->index && front->index->d == dim, "the transforms and the index behind them");
 }
 
-// An IVFPQ without residuals scans the codes of a plain PQ, table after table, and faster than ProductQuantizer::search.
+// An IVFPQ without residuals scans the codes of a plain PQ with one table a query, where ProductQuantizer::search would make one a call.
 std::unique_ptr<faiss::IndexIVFPQ> scanned_as_ivf(const faiss::IndexPQ *index) {
     auto ivf = std::make_unique<faiss::IndexIVFPQ>();
     ivf->d = index->d;
@@ -315,6 +324,33 @@ std::unique_ptr<faiss::IndexIVFPQ> scanned_as_ivf(const faiss::IndexPQ *index) {
     return ivf;
 }
 
+// The sums of a code's table entries, for `count` codes one after the other: several at once keep the processor's loads busy.
+template <int count> inline void sum_entries(size_t parts, const float *table, const uint8_t *codes, float *sums) {
+    for (int i = 0; i < count; i++)
+        sums[i] = 0;
+    for (size_t part = 0; part < parts; part++, table += 256)
+        for (int i = 0; i < count; i++)
+            sums[i] += table[codes[size_t(i) * parts + part]];
+}
+
+// Codes of one byte a sub-quantizer: plain look-ups. faiss's scanner gathers them, which on many processors takes twice as long.
+template <class Heap>
+void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *codes, int64_t base, float *scores, int64_t *rows, int64_t k) {
+    constexpr int together = 4;
+    float sums[together];
+    for (int64_t i = 0; i < n; i += together, codes += together * parts) {
+        const int count = int(std::min<int64_t>(together, n - i));
+        if (count == together)
+            sum_entries<together>(parts, table, codes, sums);
+        else
+            for (int j = 0; j < count; j++)
+                sum_entries<1>(parts, table, codes + size_t(j) * parts, sums + j);
+        for (int j = 0; j < count; j++)
+            if (Heap::cmp(scores[0], sums[j]))
+                faiss::heap_replace_top<Heap>(size_t(k), scores, rows, sums[j], base + i + j);
+    }
+}
+
 // List number of scans whose rows are not given: a label is this number shifted, plus the position, and above every row.
 constexpr int64_t rowless_list = int64_t(1) << 30;
 constexpr int64_t rowless_label = rowless_list << 32;
@@ -322,8 +358,11 @@ constexpr int64_t rowless_label = rowless_list << 32;
 } // namespace
 
 struct shim_scanner {
-    std::unique_ptr<faiss::IndexIVFPQ> ivf;
+    // SQ and ivf: faiss's own. PQ: through an IVFPQ made for it, or with a table for codes of whole bytes.
     std::unique_ptr<faiss::InvertedListScanner> scanner;
+    std::unique_ptr<faiss::IndexIVFPQ> ivf;
+    const faiss::IndexPQ *bytes = nullptr;
+    std::vector<float> table;
 };
 
 struct shim_product {
@@ -367,8 +406,7 @@ int shim_describe(FaissIndex *handle, shim_layout_t *out) {
         faiss::Index *inner = behind_transforms(index);
         layout.kind = kind_of(inner);
         layout.inner = handle_of(inner);
-        // What the factory makes as an IndexFlat is read again as an IndexFlatL2 or IndexFlatIP.
-        layout.type = is_flat(inner) ? typeid(faiss::IndexFlat).name() : typeid(*inner).name();
+        layout.type = type_of(inner);
         needs_of_transforms(index, &layout);
         for_each_index(index, [&](faiss::Index *part) {
             needs_of(part, &layout);
@@ -438,6 +476,8 @@ int shim_scanner_new(const FaissIndex *handle, shim_scanner_t **out) {
             made->ivf = scanned_as_ivf(pq);
             const faiss::IndexIVF *as_ivf = made->ivf.get();
             made->scanner.reset(as_ivf->get_InvertedListScanner(true));
+            made->bytes = pq->pq.nbits == 8 ? pq : nullptr;
+            made->table.resize(pq->pq.M * pq->pq.ksub);
         }
         check_that(made->scanner != nullptr, "its codes cannot be scanned");
         *out = made.release();
@@ -450,9 +490,15 @@ void shim_scanner_free(shim_scanner_t *scanner) {
 
 int shim_scanner_set_query(shim_scanner_t *scanner, const float *query) {
     return guarded([&] {
-        scanner->scanner->set_query(query);
-        if (scanner->ivf)
-            scanner->scanner->set_list(rowless_list, 0);
+        if (scanner->bytes && scanner->bytes->metric_type == faiss::METRIC_L2) {
+            scanner->bytes->pq.compute_distance_table(query, scanner->table.data());
+        } else if (scanner->bytes) {
+            scanner->bytes->pq.compute_inner_prod_table(query, scanner->table.data());
+        } else {
+            scanner->scanner->set_query(query);
+            if (scanner->ivf)
+                scanner->scanner->set_list(rowless_list, 0);
+        }
     });
 }
 
@@ -463,6 +509,11 @@ int shim_scanner_set_list(shim_scanner_t *scanner, int64_t list, float coarse_sc
 int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *heap_rows,
                       int64_t k) {
     return guarded([&] {
+        const float *table = scanner->table.data();
+        if (scanner->bytes && scanner->bytes->metric_type == faiss::METRIC_L2)
+            return scan_bytes<faiss::CMax<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, base, scores, heap_rows, k);
+        if (scanner->bytes)
+            return scan_bytes<faiss::CMin<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, base, scores, heap_rows, k);
         scanner->scanner->scan_codes(size_t(n), codes, rows, scores, heap_rows, size_t(k));
         if (!rows)
             for (int64_t i = 0; i < k; i++)
