@@ -1,5 +1,8 @@
 #include "base/memory.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,20 @@ void memory_unmap(void *block, size_t bytes) {
         free(block);
     else if (block)
         munmap(block, bytes);
+}
+
+void memory_return_freed(void) {
+#ifdef __GLIBC__
+    enum { KEPT = 1 << 20 };
+    mallopt(M_MMAP_THRESHOLD, KEPT);
+    mallopt(M_TRIM_THRESHOLD, KEPT);
+#endif
+}
+
+void memory_trim(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 /* The value of a "Key:   123 kB" line of a file in /proc, in bytes; `missing` where there is none. */

@@ -18,6 +18,13 @@ void *memory_map(size_t bytes);
 /* Frees a block of memory_map; `bytes` as given there. NULL is fine. */
 void memory_unmap(void *block, size_t bytes);
 
+/* Has the C library give large blocks back to the system as soon as they are freed, where it would otherwise keep ever larger ones for reuse. For a process
+ * that holds most of a node's memory; once, before other threads run. */
+void memory_return_freed(void);
+
+/* Gives memory back to the system that was freed and is kept for reuse, where the C library can. Takes milliseconds. */
+void memory_trim(void);
+
 /* Bytes of memory that this process has resident now (0 where the system does not say), and the most it ever had. */
 size_t memory_resident(void);
 size_t memory_resident_peak(void);

@@ -2,6 +2,7 @@
 
 #include <mpi.h>
 
+#include "base/memory.h"
 #include "cli/report.h"
 #include "server/server.h"
 
@@ -31,6 +32,7 @@ static dfaiss_status_t check_ranks(int size, const job_options_t *options, dfais
 }
 
 static dfaiss_status_t serve(transport_t *transport, const job_options_t *options, dfaiss_error_t *err) {
+    memory_return_freed();
     server_options_t server = {.storage = options->storage, .threads = (int)options->threads};
     return server_run(transport, &server, err);
 }

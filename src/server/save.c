@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/shard_file.h"
 #include "server/server_internal.h"
@@ -45,6 +46,7 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
     };
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
     TRY(shard_file_write(writing->path, &content, err));
+    memory_trim(); /* HDF5's buffers */
     const char *slash = strrchr(writing->path, '/');
     int length = snprintf(writing->file.name, sizeof writing->file.name, "%s", slash ? slash + 1 : writing->path);
     if (length < 0 || (size_t)length >= sizeof writing->file.name)

@@ -98,6 +98,14 @@ dfaiss_status_t shard_build_prepare(shard_t *shard, bool *work, dfaiss_error_t *
     return DFAISS_OK;
 }
 
+/* After the last block for now. Lists that grow leave holes behind them: measured, as much again as half of what they hold. */
+static void release_scratch(build_job_t *job) {
+    memory_unmap(job->vectors, job->vector_bytes);
+    job->vectors = NULL;
+    job->vector_bytes = 0;
+    memory_trim();
+}
+
 dfaiss_status_t shard_build_work(void *context, dfaiss_error_t *err) {
     shard_t *shard = context;
     build_job_t *job = &shard->job;
@@ -109,6 +117,8 @@ dfaiss_status_t shard_build_work(void *context, dfaiss_error_t *err) {
         next += piece->n * shard->config->dim;
     }
     dfaiss_status_t status = engine_block_build(shard->store, job->first, job->n, job->vectors, job->seal, &job->block, err);
+    if (job->seal)
+        release_scratch(job);
     job->nanoseconds = clock_nanoseconds() - begin;
     return status;
 }

@@ -71,6 +71,7 @@ dfaiss_status_t shard_train_work(void *context, dfaiss_error_t *err) {
     if (status == DFAISS_OK)
         status = engine_template_train(template, sample->rows, x, err);
     memory_unmap(x, bytes);
+    memory_trim();
     if (status != DFAISS_OK) {
         engine_template_destroy(template);
         return status;
