@@ -11,14 +11,15 @@ tools=$(dirname "$dfaiss")
 
 # skip TEXT: ends the test; ctest shows it as skipped.
 skip() {
-    echo "skipped: $*"
+    echo "skipped: $*" >&2
     exit 77
 }
 
-# find_data FILE: the path of one of the shared data files; fails where it is absent.
-find_data() {
+# shared_data FILE: the path of one of the shared data files, for `name=$(shared_data FILE)`; the test is skipped where it is absent.
+shared_data() {
     local found=${DFAISS_TEST_DATA:-$project/../shared/data}/$1
-    [ -e "$found" ] && realpath "$found"
+    [ -e "$found" ] || skip "$1 is neither in ../shared/data nor where DFAISS_TEST_DATA points"
+    realpath "$found"
 }
 
 # generate DIR ARGUMENT...
@@ -89,4 +90,22 @@ recall() {
 expect_recall() {
     local found
     found=$("$tools/tool_recall" "$@") || fail "recall@$1 of $3 is ${found:-unknown}; $4 is expected${5:+, or $5 less}"
+}
+
+# expect_as_good NAME METRIC DATA FACTORY NPROBE SAMPLE [EFCONSTRUCTION]: 3 servers with NAME.json find no fewer of the 10 true neighbours than one plain
+# faiss index of FACTORY that is trained on SAMPLE rows, 0.01 aside.
+expect_as_good() {
+    local name=$1 metric=$2 data=$3 factory=$4 nprobe=$5 sample=$6 plain
+    shift 6
+    build 3 "$name" --data "$data/base.fbin"
+    search "$name" --queries "$data/query.fbin" -k 10 --output "$name.ibin" --groundtruth "$data/groundtruth.ibin"
+    run 0 env OMP_NUM_THREADS=2 "$tools/tool_plain" "$factory" "$metric" "$data/base.fbin" "$data/query.fbin" "$sample" "$nprobe" 10 "$name-plain.ibin" "$@"
+    plain=$(recall 10 "$data/groundtruth.ibin" "$name-plain.ibin")
+    echo "$name: recall@10 of plain faiss $plain, of dfaiss $(recall 10 "$data/groundtruth.ibin" "$name.ibin")"
+    expect_recall 10 "$data/groundtruth.ibin" "$name.ibin" "$plain" 0.01
+}
+
+# ready NAME FILE: NAME.json is the ready configuration FILE with fewer lists, for few rows.
+ready() {
+    sed 's/"centroids": 1024/"centroids": 128/; s/"nprobe": 32/"nprobe": 8/' "$project/configs/$2.json" > "$1.json"
 }

@@ -4,8 +4,10 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=acceptance.sh
 . "$(dirname "$0")/acceptance.sh"
 
-base=$(find_data bge768_base_fp16.mmap) && query=$(find_data bge768_query.fbin) && truth=$(find_data bge768_groundtruth_dot.ibin) &&
-    metadata=$(find_data bge768_base_meta.jsonl) || skip "bge768 is not in ../shared/data, nor where DFAISS_TEST_DATA points"
+base=$(shared_data bge768_base_fp16.mmap)
+query=$(shared_data bge768_query.fbin)
+truth=$(shared_data bge768_groundtruth_dot.ibin)
+metadata=$(shared_data bge768_base_meta.jsonl)
 
 config bge '"index_builder_type":"flat"' '"metric":"dot"' '"dim":768'
 build 3 bge --data "$base" --raw f16 --dim 768 --metadata "$metadata"

@@ -4,8 +4,9 @@ set -eu
 # shellcheck source-path=SCRIPTDIR source=acceptance.sh
 . "$(dirname "$0")/acceptance.sh"
 
-base=$(find_data siftsmall_base.fvecs) && query=$(find_data siftsmall_query.fvecs) && truth=$(find_data siftsmall_groundtruth.ivecs) ||
-    skip "siftsmall is not in ../shared/data, nor where DFAISS_TEST_DATA points"
+base=$(shared_data siftsmall_base.fvecs)
+query=$(shared_data siftsmall_query.fvecs)
+truth=$(shared_data siftsmall_groundtruth.ivecs)
 
 config sift '"index_builder_type":"flat"' '"metric":"l2"' '"dim":128'
 for servers in 1 2 3 4 8; do
