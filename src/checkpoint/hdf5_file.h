@@ -36,7 +36,8 @@ CHECKED dfaiss_status_t hdf5_open(hdf5_file_t *file, const char *path, dfaiss_er
  * removed where anything failed. */
 CHECKED dfaiss_status_t hdf5_close(hdf5_file_t *file, dfaiss_status_t status);
 
-/* Fills the file's error after a failed HDF5 call: "cannot ACTION OBJECT of PATH: ..."; what a file to read holds wrongly is ERR_CHECKPOINT. `object` may be NULL. */
+/* Fills the file's error after a failed HDF5 call, before any other one: "cannot ACTION OBJECT of PATH: ...", OBJECT may be NULL. What HDF5 finds wrong in a
+ * file that is read is ERR_CHECKPOINT. */
 dfaiss_status_t hdf5_failed(hdf5_file_t *file, const char *action, const char *object);
 
 /* ERR_CHECKPOINT: "PATH: WHAT: expected ..., found ...". */
