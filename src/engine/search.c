@@ -143,16 +143,20 @@ static const float *vectors_at(void *context, int64_t row, int64_t *count, float
     return scratch;
 }
 
-/* Exact scores replace those that the store gave for the same rows. */
 static void take_vectors(void *context, int64_t query, int64_t n, float *scores, int64_t *rows, int thread) {
     engine_search_t *search = context;
-    int64_t *held = (int64_t *)search->best_counts.data + query;
     for (int64_t i = 0; i < n; i++)
         rows[i] += search->vectors_first;
-    if (search->store_seen)
-        *held = nearest_remove(*held, (float *)search->best_scores.data + query * search->k, (int64_t *)search->best_rows.data + query * search->k,
-                               search->vectors_first, search->vectors_first + search->vectors_count);
     merge_best(search, query, n, scores, rows, thread);
+}
+
+/* Exact scores will replace those that the store gave for the same rows. */
+static void forget_rows(engine_search_t *search, int64_t first, int64_t last) {
+    for (int64_t query = 0; query < search->nq; query++) {
+        int64_t *held = (int64_t *)search->best_counts.data + query;
+        *held = nearest_remove(*held, (float *)search->best_scores.data + query * search->k, (int64_t *)search->best_rows.data + query * search->k, first,
+                               last);
+    }
 }
 
 static dfaiss_status_t add_range(engine_search_t *search, int64_t first, int64_t n, dfaiss_error_t *err) {
@@ -176,6 +180,8 @@ static dfaiss_status_t begin_vectors(engine_search_t *search, element_t element,
         TRY(exact_scan_create(search->team, &search->vector_scan, err));
     TRY(exact_scan_begin(search->vector_scan, &job, err));
     TRY(add_range(search, first, n, err));
+    if (search->store_seen)
+        forget_rows(search, first, first + n);
     search->element = element;
     search->vectors_first = first;
     search->vectors_count = n;
