@@ -15,11 +15,12 @@ static int64_t *found_rows(world_t *world) {
     return rows;
 }
 
-/* Graphs do. Of the others, the last bits of what a transform makes of a vector, or of its distances to centroids, depend on how many vectors faiss gets
- * at once, which now and then moves a PQ code. */
+/* Graphs do, and indexes that refine what each of their segments finds. Of the others, the last bits of what a transform makes of a vector, or of its
+ * distances to centroids, depend on how many vectors faiss gets at once, which now and then moves a PQ code. */
 static bool changes_with_blocks(const world_t *world) {
     const char *factory = world->config.faiss_factory;
-    return engine_template_class(world->template) == ENGINE_HNSW || strstr(factory, "PCA") || strstr(factory, "PQ");
+    engine_class_t class = engine_template_class(world->template);
+    return class == ENGINE_HNSW || class == ENGINE_OPAQUE || strstr(factory, "PCA") || strstr(factory, "PQ");
 }
 
 /* The parts of a store are whole: segments follow each other, lists hold every row once. */

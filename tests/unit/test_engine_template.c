@@ -45,7 +45,7 @@ static void refusals_name_key_and_reason(void **state) {
         {CONFIG_KIND_factory, "BIVF16", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "binary"},
         {CONFIG_KIND_factory, "IDMap,Flat", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "IDMap"},
         {CONFIG_KIND_factory, "Flatt", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "could not parse"},
-        {CONFIG_KIND_factory, "IVF16,PQ7", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "IVF16,PQ7"},
+        {CONFIG_KIND_factory, "PQ7", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "\"PQ7\" for dim 32"},
         {CONFIG_KIND_factory, "IVF0,Flat", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "is 0"},
         {CONFIG_KIND_factory, "PQ0", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "is 0"},
         {CONFIG_KIND_factory, "PQ8x40", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "too large"},
