@@ -160,6 +160,11 @@ static void forget_rows(engine_search_t *search, int64_t first, int64_t last) {
 }
 
 static dfaiss_status_t add_range(engine_search_t *search, int64_t first, int64_t n, dfaiss_error_t *err) {
+    /* Waiting rows come batch after batch: one range, however many they are. */
+    if (search->range_count > 0 && search->ranges[search->range_count - 1].last == first) {
+        search->ranges[search->range_count - 1].last = first + n;
+        return DFAISS_OK;
+    }
     if (search->range_count == search->range_capacity) {
         int64_t capacity = search->range_capacity ? 2 * search->range_capacity : 8;
         row_range_t *ranges = realloc(search->ranges, (size_t)capacity * sizeof *ranges);
