@@ -102,6 +102,7 @@ void graphs_show(engine_block_t *block) {
     graph_t *replaced = parts->graphs;
     parts->graphs = made->graphs;
     parts->count = made->count;
+    parts->effort = 0;
     made->graphs = replaced;
 }
 
@@ -155,17 +156,15 @@ void graphs_release(engine_block_t *block) {
  * before it is used. An index that does not have the parameter is searched as it is. */
 static dfaiss_status_t set_effort(engine_search_t *search, const char *parameter, int64_t effort, dfaiss_error_t *err) {
     graphs_parts_t *parts = search->store->parts;
+    if (parts->effort == effort)
+        return DFAISS_OK;
     FaissParameterSpace *space = NULL;
-    for (int64_t i = 0; i < parts->count; i++) {
-        if (parts->graphs[i].effort == effort)
-            continue;
-        if (!space && faiss_ParameterSpace_new(&space) != 0)
-            return error_memory(err, 0, "the parameters of a search");
+    if (faiss_ParameterSpace_new(&space) != 0)
+        return error_memory(err, 0, "the parameters of a search");
+    for (int64_t i = 0; i < parts->count; i++)
         (void)faiss_ParameterSpace_set_index_parameter(space, parts->graphs[i].index, parameter, (double)effort);
-        parts->graphs[i].effort = effort;
-    }
-    if (space)
-        faiss_ParameterSpace_free(space);
+    faiss_ParameterSpace_free(space);
+    parts->effort = effort;
     return DFAISS_OK;
 }
 

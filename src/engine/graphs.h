@@ -13,12 +13,12 @@ typedef struct graph {
     FaissIndex *index; /* owned by the store once it is shown */
     int64_t first;
     int64_t rows;
-    int64_t effort; /* that the index is set to; 0: none */
 } graph_t;
 
 typedef struct graphs_parts {
     graph_t *graphs;
     int64_t count;
+    int64_t effort;    /* that all of them are set to; 0: not all */
     pthread_t cleaner; /* frees a replaced index, which may take long */
     bool has_cleaner;
     /* The builder's: a graph that grows (hnsw alone). */
