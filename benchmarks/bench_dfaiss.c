@@ -124,7 +124,7 @@ static dfaiss_status_t run(program_t *program, bench_options_t *options, dfaiss_
     TRY(bench_options_parse(program->argc, program->argv, options, err));
     if (!options->config || !options->storage)
         return error_set(err, DFAISS_ERR_ARG, "", "--config FILE and --storage DIR are needed");
-    job_options_t job_options = {.storage = options->storage, .clients = 1, .threads = options->threads};
+    job_options_t job_options = {.storage = options->storage, .threads = options->threads};
     job_t job = {.options = options, .program = program};
     return job_run(program, &job_options, work, &job, err);
 }
