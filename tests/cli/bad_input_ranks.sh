@@ -24,7 +24,7 @@ refuse() {
 }
 
 refuse 2 "no option --bogus" 3 build --bogus
-refuse 2 "leave no server" 1 "${build[@]}" --config flat.json
+refuse 2 "leaves no server" 1 "${build[@]}" --config flat.json
 refuse 2 "did you mean search?" 2 serach
 refuse 2 "cannot open none.json" 3 "${build[@]}" --config none.json
 refuse 3 "data/base.fbin has vectors of dimension 16; wide.json expects dim 24" 3 "${build[@]}" --config wide.json
