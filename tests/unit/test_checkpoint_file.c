@@ -24,7 +24,7 @@ enum { DIM = 8 };
 
 /* Bytes between two damages. With complete call stacks at every allocation a read takes fifty times as long: fewer of them then. */
 #ifdef __SANITIZE_ADDRESS__
-enum { FLIP_STEP = 7 * 41, CUT_STEP = 97 * 5 };
+enum { FLIP_STEP = 7 * 199, CUT_STEP = 97 * 11 };
 #else
 enum { FLIP_STEP = 7, CUT_STEP = 97 };
 #endif
@@ -78,6 +78,7 @@ static const recipe_t recipes[] = {
      1150, ELEMENT_f32, false, false, IDS_RUNS},
     {"behind a transform", "{\"faiss_factory\": \"PCA4,SQ8\", \"dim\": 8, \"metric\": \"l2\"}", true, 300, 300, 300, 300, ELEMENT_f32, false, false, IDS_RUNS},
     {"opaque", "{\"faiss_factory\": \"IVF4,PQ8x4fs\", \"dim\": 8, \"metric\": \"l2\"}", true, 700, 700, 350, 700, ELEMENT_f32, false, false, IDS_RUNS},
+    {"refined", "{\"faiss_factory\": \"IVF4,SQ8,RFlat\", \"dim\": 8, \"metric\": \"l2\"}", true, 400, 400, 400, 400, ELEMENT_f32, false, false, IDS_RUNS},
     {"untrained", "{\"index_builder_type\": \"ivf_simple\", \"dim\": 8, \"centroids\": 5}", false, 333, 0, 40, 1, ELEMENT_f16, true, true, IDS_MIXED},
     {"untrained and empty", "{\"index_builder_type\": \"knnlm\", \"dim\": 8, \"centroids\": 3, \"code_size\": 2}", false, 0, 0, 1, 1, ELEMENT_f32, false, false, IDS_RUNS},
 };
@@ -410,7 +411,7 @@ static void put_byte(size_t at, char byte) {
 static void test_flipped_bytes(void **state) {
     (void)state;
     /* One of each class: two element types, ivf, hnsw, opaque, untrained. */
-    const int flipped[] = {2, 5, 7, 10, 11};
+    const int flipped[] = {2, 5, 7, 10, 12};
     for (int i = 0; i < 5; i++) {
         recipe_t recipe = smaller(&recipes[flipped[i]]);
         size_t size = 0;

@@ -189,6 +189,16 @@ static void test_commits_keep_and_remove(void **state) {
     assert_int_equal(warnings, 0);
 }
 
+static void test_highest_folder(void **state) {
+    (void)state;
+    int64_t highest = -1;
+    assert_fails(manifest_highest_folder(storage, "a", &highest, &err), DFAISS_ERR_NOT_FOUND, err, "/a");
+    make_folder("a", 3);
+    make_folder("a", 1234567);
+    assert_ok(manifest_highest_folder(storage, "a", &highest, &err), err);
+    assert_int_equal(highest, 1234567);
+}
+
 static void test_replace_of_a_damaged_manifest(void **state) {
     (void)state;
     manifest_t manifest = {0};
@@ -371,6 +381,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commits_keep_and_remove, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_highest_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replace_of_a_damaged_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_refuses_wrong_generations, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_into_what_cannot_be_written, set_up, tear_down),
