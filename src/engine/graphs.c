@@ -30,8 +30,17 @@ void graphs_destroy(engine_store_t *store) {
 }
 
 size_t graphs_bytes(const engine_store_t *store) {
-    const shim_layout_t *layout = &store->template->layout;
-    return (size_t)store->rows * (layout->code_size + layout->link_size);
+    const graphs_parts_t *parts = store->parts;
+    size_t bytes = 0;
+    for (int64_t i = 0; i < parts->count; i++)
+        bytes += parts->graphs[i].bytes;
+    return bytes;
+}
+
+/* 0 where faiss does not say. */
+static size_t index_bytes(const FaissIndex *index) {
+    size_t bytes = 0;
+    return shim_index_bytes(index, &bytes) == SHIM_OK ? bytes : 0;
 }
 
 /* ---- building ---- */
@@ -61,7 +70,7 @@ graph_t *graphs_last(const graphs_block_t *made) {
 
 void graphs_block_put(graphs_block_t *made, FaissIndex *index, int64_t rows, bool in_place_of_last) {
     const graph_t *last = graphs_last(made);
-    graph_t graph = {.index = index, .rows = rows};
+    graph_t graph = {.index = index, .rows = rows, .bytes = index_bytes(index)};
     if (in_place_of_last) {
         graph.first = last->first;
         if (made->own == made->count) { /* else the last one is the block's own, which does not happen */
@@ -271,7 +280,7 @@ dfaiss_status_t graphs_restore_index(engine_store_t *store, FaissIndex *index, d
     }
     parts->graphs = graphs;
     int64_t first = parts->count ? graphs[parts->count - 1].first + graphs[parts->count - 1].rows : 0;
-    graphs[parts->count++] = (graph_t){.index = index, .first = first, .rows = faiss_Index_ntotal(index)};
+    graphs[parts->count++] = (graph_t){.index = index, .first = first, .rows = faiss_Index_ntotal(index), .bytes = index_bytes(index)};
     return DFAISS_OK;
 }
 

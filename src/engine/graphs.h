@@ -13,6 +13,7 @@ typedef struct graph {
     FaissIndex *index; /* owned by the store once it is shown */
     int64_t first;
     int64_t rows;
+    size_t bytes;
 } graph_t;
 
 typedef struct graphs_parts {

@@ -351,6 +351,15 @@ void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *code
     }
 }
 
+// Counts what is written, without looking at it.
+struct counting_writer : faiss::IOWriter {
+    size_t bytes = 0;
+    size_t operator()(const void *, size_t size, size_t count) override {
+        bytes += size * count;
+        return count;
+    }
+};
+
 // List number of scans whose rows are not given: a label is this number shifted, plus the position, and above every row.
 constexpr int64_t rowless_list = int64_t(1) << 30;
 constexpr int64_t rowless_label = rowless_list << 32;
@@ -556,6 +565,14 @@ int shim_product_set(shim_product_t *product, int dim, int count, const float *q
 
 int shim_product_run(const shim_product_t *product, int64_t n, const float *rows, float *to) {
     return guarded([&] { product->transform.apply_noalloc(n, rows, to); });
+}
+
+int shim_index_bytes(const FaissIndex *handle, size_t *bytes) {
+    return guarded([&] {
+        counting_writer writer;
+        faiss::write_index(index_of(handle), &writer);
+        *bytes = writer.bytes;
+    });
 }
 
 int shim_copy_graph(const FaissIndex *handle, FaissIndex **out) {

@@ -92,7 +92,10 @@ int shim_product_set(shim_product_t *product, int dim, int count, const float *q
 /* to float[n][count]: the inner products of n rows with the queries. */
 int shim_product_run(const shim_product_t *product, int64_t n, const float *rows, float *to);
 
-/* ---- copies of whole indexes ---- */
+/* ---- whole indexes ---- */
+
+/* Bytes that an index would take when written, which is about what it takes in memory. */
+int shim_index_bytes(const FaissIndex *index, size_t *bytes);
 
 /* A copy of an HNSW graph that can be added to and written. */
 int shim_copy_graph(const FaissIndex *graph, FaissIndex **out);

@@ -42,8 +42,8 @@ static void assert_whole(const world_t *world) {
         counted += size;
     }
     assert_int_equal(counted, rows);
-    if (rows > 0)
-        assert_true(engine_store_bytes(world->store) > 0 || engine_template_class(world->template) == ENGINE_OPAQUE);
+    size_t least = (size_t)rows * engine_template_code_size(world->template);
+    assert_true(engine_store_bytes(world->store) >= least && (rows == 0 || engine_store_bytes(world->store) > 0));
 }
 
 static void block_sizes_change_nothing(void **state) {
