@@ -29,10 +29,12 @@ Three systems hold the same vectors (fp32, L2), trained on the same random sampl
 searching  closed loop of one caller: the next batch is sent when the last is answered. queries/s counts the time inside calls; p50 and p99 are
            those of the calls of one turn (p99 of few calls is their slowest; "calls" in the JSON says how many there were). recall is |found
            in the true first k| / k of at least 256 fixed queries, by exact neighbours of the whole data set
+cpu        processor time of all processes of a system for one query (dfaiss: servers, client, and their waiting for each other), in us; it says
+           more than queries/s where other programs use the machine
 ingest     vectors/s from the first row read (from a warm file) until all rows are in the index; training is not in it
 memory     resident bytes of all processes (dfaiss: servers and client) after ingest, the input unmapped; shared libraries counted in each
 
-Ratios are dfaiss / other within one turn, the median over all turns; above 1 is good for queries/s and ingest, below 1 for times and memory.
+Ratios are dfaiss / other within one turn, the median over all turns; above 1 is good for queries/s and ingest, below 1 for times, cpu and memory.
 The systems take turns: of three that hold an index one runs, the other two are stopped. On a machine with fewer cores than ranks (S x T + 1)
 the client shares cores with the servers. Compare figures only within one run, and on a machine that does nothing else.
 """
@@ -117,8 +119,22 @@ class System:
         raise Failure(f"{self.name} has ended with exit code {code}: {said or 'it said nothing'}")
 
     def search(self, batch, seconds):
+        before = self._processor_seconds()
         os.write(self.commands, f"search {batch} {seconds}\n".encode())
-        return self.answer(self.timeout + 20 * seconds)
+        measured = self.answer(self.timeout + 20 * seconds)
+        measured["cpu_us"] = (self._processor_seconds() - before) / measured["answered"] * 1e6
+        return measured
+
+    def _processor_seconds(self):
+        ticks = 0
+        for pid in self._pids():
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def _pids(self):
         # The ranks of an MPI job are children of mpirun, or of a daemon that it started; mpirun itself goes on.
@@ -272,34 +288,40 @@ def medians(rounds, keys):
 def summarize(kinds):
     summary = []
     for kind, result in kinds.items():
-        search = [{"batch": batch, **medians(rounds, ("qps", "p50_us", "p99_us", "recall"))} for batch, rounds in result["search"].items()]
+        search = [{"batch": batch, **medians(rounds, ("qps", "cpu_us", "p50_us", "p99_us", "recall"))} for batch, rounds in result["search"].items()]
         summary.append({"kind": kind, "search": search, "ingest": medians(result["ingest"], ("ingest_rate", "rss_bytes", "rss_servers"))})
     return summary
 
 
+def group(row, key, width, digits):
+    """The values of the three systems, then the ratios."""
+    return ("".join(f" {row[name][key]:>{width}.{digits}f}" for name in SYSTEMS) + " " +
+            "".join(f" {row['ratios'][letter][key]:>6.3f}" for _, letter in OTHERS))
+
+
+def heading(width):
+    return f" {'dfaiss':>{width}} {'(a)':>{width}} {'(b)':>{width}}  {'/(a)':>6} {'/(b)':>6}"
+
+
 def print_search(summary, k):
-    print(f"\nsearching      {'queries/s':^32} {'dfaiss /':^15} {'p50, us':^29} {'p99, us':^29} {'recall@' + str(k):^23} {'p50 /':^13} {'p99 /':^13}")
-    print(f"{'kind':<10} {'batch':>5} {'dfaiss':>10} {'(a)':>10} {'(b)':>10}  {'(a)':>6} {'(b)':>6} " + 2 * f" {'dfaiss':>9} {'(a)':>9} {'(b)':>9}" +
-          f"  {'dfaiss':>7} {'(a)':>6} {'(b)':>6}  " + 2 * f" {'(a)':>6} {'(b)':>6}")
+    print(f"\n{'searching':<16} {'queries/s':^46} {'cpu us/query':^43} {'recall@' + str(k):^20}")
+    print(f"{'kind':<10} {'batch':>5}" + heading(10) + " " + heading(9) + f"  {'dfaiss':>7} {'(a)':>6} {'(b)':>6}")
     for kind in summary:
         for row in kind["search"]:
-            values = [row[name] for name in SYSTEMS]
-            ratios = [row["ratios"][letter] for _, letter in OTHERS]
-            print(f"{kind['kind']:<10} {row['batch']:>5}" + "".join(f" {value['qps']:>10.1f}" for value in values) + " " +
-                  "".join(f" {ratio['qps']:>6.3f}" for ratio in ratios) + " " + "".join(f" {value['p50_us']:>9.0f}" for value in values) + " " +
-                  "".join(f" {value['p99_us']:>9.0f}" for value in values) + "  " + "".join(f" {value['recall']:.4f}" for value in values) + "  " +
-                  "".join(f" {ratio['p50_us']:>6.3f}" for ratio in ratios) + "".join(f" {ratio['p99_us']:>6.3f}" for ratio in ratios))
+            print(f"{kind['kind']:<10} {row['batch']:>5}" + group(row, "qps", 10, 1) + " " + group(row, "cpu_us", 9, 1) + "  " +
+                  "".join(f" {row[name]['recall']:.4f}" for name in SYSTEMS))
+    print(f"\n{'one call':<16} {'p50, us':^43} {'p99, us':^43}")
+    print(f"{'kind':<10} {'batch':>5}" + heading(9) + " " + heading(9))
+    for kind in summary:
+        for row in kind["search"]:
+            print(f"{kind['kind']:<10} {row['batch']:>5}" + group(row, "p50_us", 9, 0) + " " + group(row, "p99_us", 9, 0))
 
 
 def print_ingest(summary):
-    print(f"\nbuilding   {'ingest, vectors/s':^32} {'dfaiss /':^15} {'memory, MB':^27} {'dfaiss /':^13}")
-    print(f"{'kind':<10} {'dfaiss':>10} {'(a)':>10} {'(b)':>10}  {'(a)':>6} {'(b)':>6}  {'dfaiss':>8} {'(a)':>8} {'(b)':>8}  {'(a)':>6} {'(b)':>6}")
+    print(f"\n{'building':<10} {'ingest, vectors/s':^46} {'memory, bytes':^52}")
+    print(f"{'kind':<10}" + heading(10) + " " + heading(12))
     for kind in summary:
-        row = kind["ingest"]
-        print(f"{kind['kind']:<10}" + "".join(f" {row[name]['ingest_rate']:>10.0f}" for name in SYSTEMS) + " " +
-              "".join(f" {row['ratios'][letter]['ingest_rate']:>6.3f}" for _, letter in OTHERS) + " " +
-              "".join(f" {row[name]['rss_bytes'] / 1e6:>8.1f}" for name in SYSTEMS) + " " +
-              "".join(f" {row['ratios'][letter]['rss_bytes']:>6.3f}" for _, letter in OTHERS))
+        print(f"{kind['kind']:<10}" + group(kind["ingest"], "ingest_rate", 10, 0) + " " + group(kind["ingest"], "rss_bytes", 12, 0))
 
 
 def processor():

@@ -26,6 +26,7 @@ typedef struct measure {
     id_matrix_t truth;
     int64_t *ids; /* [rows][k] */
     int64_t next; /* query */
+    int64_t answered; /* queries of this command, not timed ones too */
     int64_t *nanoseconds;
     int64_t calls, capacity;
     struct {
@@ -76,6 +77,7 @@ static dfaiss_status_t search_next(measure_t *measure, int64_t batch, int64_t *n
     TRY(measure->search(measure->context, batch, queries, ids, err));
     *nanoseconds = clock_nanoseconds() - begun;
     measure->next += batch;
+    measure->answered += batch;
     return DFAISS_OK;
 }
 
@@ -114,9 +116,9 @@ static void print_measured(measure_t *measure, int64_t batch, int64_t total, int
     int64_t queries = measure->calls * batch;
     qsort(measure->nanoseconds, (size_t)measure->calls, sizeof *measure->nanoseconds, by_size);
     printf("{\"batch\": %" PRId64 ", \"calls\": %" PRId64 ", \"queries\": %" PRId64 ", \"seconds\": %.6f, \"qps\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, "
-           "\"recall\": %.6f, \"recall_queries\": %" PRId64 "}\n",
+           "\"recall\": %.6f, \"recall_queries\": %" PRId64 ", \"answered\": %" PRId64 "}\n",
            batch, measure->calls, queries, seconds, (double)queries / seconds, percentile_us(measure, 50), percentile_us(measure, 99),
-           measure->recalls[recall].recall, measure->recalls[recall].queries);
+           measure->recalls[recall].recall, measure->recalls[recall].queries, measure->answered);
 }
 
 static dfaiss_status_t measure_batch(measure_t *measure, int64_t batch, double seconds, dfaiss_error_t *err) {
@@ -125,6 +127,7 @@ static dfaiss_status_t measure_batch(measure_t *measure, int64_t batch, double s
     if (batch < 1 || batch > measure->rows)
         return error_set(err, DFAISS_ERR_ARG, "search", "a batch of %lld queries; expected 1 to %lld, which is all there are", (long long)batch,
                          (long long)measure->rows);
+    measure->answered = 0;
     TRY(find_recall(measure, batch, &recall, err));
     /* Others had the caches meanwhile. */
     int64_t warm = clock_nanoseconds() + (int64_t)(seconds * 0.1e9);
