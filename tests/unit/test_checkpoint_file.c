@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <hdf5.h>
+#include <omp.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -718,6 +719,8 @@ const char *__lsan_default_suppressions(void) {
 }
 
 int main(void) {
+    /* Threads that share their cores with other tests wait for each other longer than they work. */
+    omp_set_num_threads(1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trips, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_writing_is_the_same, set_up, tear_down),
