@@ -99,7 +99,8 @@ size_t engine_store_bytes(const engine_store_t *store);
 CHECKED dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out,
                                            dfaiss_error_t *err);
 int64_t engine_block_rows(const engine_block_t *block);
-/* Main: links until done (true) or until `deadline` (clock_nanoseconds) is reached. Rows become visible all at once, with the last step. */
+/* Main: links until done (true) or until `deadline` (clock_nanoseconds) is reached. Rows become visible all at once, with the first step; further
+ * steps free what was replaced. Each call does one step at least. */
 bool engine_block_link(engine_store_t *store, engine_block_t *block, int64_t deadline);
 void engine_block_destroy(engine_block_t *block);
 
@@ -134,7 +135,8 @@ int64_t engine_store_segments(const engine_store_t *store);
 void engine_store_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);
 /* codes: the codes of a segment, uint8_t[rows][code_size]; borrowed. */
 const uint8_t *engine_store_segment_codes(const engine_store_t *store, int64_t segment);
-/* hnsw, opaque: the segment as faiss writes an index. sink gets the bytes in order and returns false to stop (its own error is then in err). */
+/* hnsw, opaque: the segment as faiss writes (and reads) an index, without the transforms in front, followed by 16 bytes of checksum. sink gets the bytes
+ * in order and returns false to stop (its own error is then in err). */
 typedef bool engine_sink_t(void *context, const void *bytes, size_t size);
 CHECKED dfaiss_status_t engine_store_segment_write(const engine_store_t *store, int64_t segment, engine_sink_t *sink, void *context, dfaiss_error_t *err);
 /* ivf: one list: codes uint8_t[*size][code_size] and rows int64_t[*size]; borrowed. */

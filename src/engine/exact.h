@@ -1,4 +1,5 @@
-/* Inside the engine room: exact neighbours among fp32 rows, for flat indexes, for vectors that are not indexed yet, for coarse centroids, and for whole files.
+/* Inside the engine room: exact neighbours among fp32 rows, for flat indexes, for vectors that are not indexed yet, for coarse centroids, and for whole
+ * files.
  *
  * Few queries are compared row by row; many as one matrix product a tile of rows, from which only what beats a query's k-th candidate is looked at.
  * The answer is the k best by score and row, whatever the tiles and threads.
@@ -11,7 +12,8 @@
 
 typedef struct exact_scan exact_scan_t;
 
-/* A pointer to rows from `row` on, *count of them at most, which it may make smaller (not 0): the rows themselves, or made in scratch float[*count][dim]. */
+/* A pointer to rows from `row` on, *count of them at most, which it may make smaller (not 0): the rows themselves, or made in scratch
+ * float[*count][dim]. */
 typedef const float *exact_rows_t(void *context, int64_t row, int64_t *count, float *scratch);
 
 /* What was found for a query in one share of the rows: n <= k, sorted; may be changed. Called once or more a query, never for one query by two threads. */

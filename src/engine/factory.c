@@ -10,7 +10,8 @@ static const char placeholder[] = "{centroids}";
 
 static dfaiss_status_t need_centroids(const index_config_t *config, int64_t n, int64_t *lists, dfaiss_error_t *err) {
     if (config->centroids <= 0 && !config->infer_centroids)
-        return error_set(err, DFAISS_ERR_CONFIG, "centroids", "this kind of index needs the key centroids (its number of inverted lists), or infer_centroids: true");
+        return error_set(err, DFAISS_ERR_CONFIG, "centroids",
+                         "this kind of index needs the key centroids (its number of inverted lists), or infer_centroids: true");
     *lists = index_config_centroids(config, n);
     return DFAISS_OK;
 }

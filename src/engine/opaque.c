@@ -28,7 +28,8 @@ static dfaiss_status_t add_segment(const engine_store_t *store, graphs_block_t *
     const graph_t *last = graphs_last(made);
     FaissIndex *index = NULL;
     dfaiss_error_t refused;
-    if (last && last->rows / SMALL_BESIDE < n && last->rows + n <= store->segment_rows && copy_with(store, last->index, n, x, &index, &refused) == DFAISS_OK) {
+    bool extends = last && last->rows / SMALL_BESIDE < n && last->rows + n <= store->segment_rows;
+    if (extends && copy_with(store, last->index, n, x, &index, &refused) == DFAISS_OK) {
         graphs_block_put(made, index, last->rows + n, true);
         return DFAISS_OK;
     }

@@ -232,14 +232,14 @@ void prepare_clusterings(faiss::Index *part) {
 }
 
 // OPQ clusters with a quantizer of its own that prints about small samples, unless it is lent another.
-class lent_quantizers {
-  public:
+struct lent_quantizers {
+    std::vector<std::unique_ptr<faiss::ProductQuantizer>> lent;
+    std::vector<faiss::OPQMatrix *> rotations;
+
     explicit lent_quantizers(faiss::Index *index) {
         auto *front = dynamic_cast<faiss::IndexPreTransform *>(index);
-        if (!front)
-            return;
-        for (faiss::VectorTransform *transform : front->chain) {
-            auto *rotation = dynamic_cast<faiss::OPQMatrix *>(transform);
+        for (size_t i = 0; front && i < front->chain.size(); i++) {
+            auto *rotation = dynamic_cast<faiss::OPQMatrix *>(front->chain[i]);
             if (!rotation || rotation->pq)
                 continue;
             lent.push_back(std::make_unique<faiss::ProductQuantizer>(size_t(rotation->d_out), size_t(rotation->M), size_t(8)));
@@ -248,16 +248,10 @@ class lent_quantizers {
             rotation->pq = lent.back().get();
         }
     }
-    lent_quantizers(const lent_quantizers &) = delete;
-    lent_quantizers &operator=(const lent_quantizers &) = delete;
     ~lent_quantizers() {
         for (faiss::OPQMatrix *rotation : rotations)
             rotation->pq = nullptr;
     }
-
-  private:
-    std::vector<std::unique_ptr<faiss::ProductQuantizer>> lent;
-    std::vector<faiss::OPQMatrix *> rotations;
 };
 
 void check_that(bool condition, const char *what) {
@@ -385,11 +379,9 @@ const char *shim_error(void) {
 }
 
 const char *shim_faiss_version(void) {
-#define TEXT(x) #x
-#define VERSION(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)
-    return VERSION(FAISS_VERSION_MAJOR, FAISS_VERSION_MINOR, FAISS_VERSION_PATCH);
-#undef VERSION
-#undef TEXT
+#define TEXT(number) #number
+#define TEXT_OF(number) TEXT(number)
+    return TEXT_OF(FAISS_VERSION_MAJOR) "." TEXT_OF(FAISS_VERSION_MINOR) "." TEXT_OF(FAISS_VERSION_PATCH);
 }
 
 const char *shim_simd_level(void) {
@@ -398,8 +390,7 @@ const char *shim_simd_level(void) {
         for (const char *level : {"AVX512", "AVX2", "NEON", "SVE"})
             if (options.find(level) != std::string::npos)
                 return level;
-    } catch (...) {
-        // Falls through: what cannot be asked counts as the lowest level.
+    } catch (...) { // what cannot be asked counts as the lowest level
     }
     return "generic";
 }

@@ -166,7 +166,8 @@ static dfaiss_status_t check_restored(const engine_store_t *store, FaissIndex *i
         differs = "dimension";
     else if (faiss_Index_metric_type(index) != faiss_Index_metric_type(model))
         differs = "metric";
-    else if (strcmp(layout.type, wanted.type) != 0 || layout.lists != wanted.lists || layout.code_size != wanted.code_size || !faiss_Index_is_trained(index))
+    else if (strcmp(layout.type, wanted.type) != 0 || layout.lists != wanted.lists || layout.code_size != wanted.code_size ||
+             !faiss_Index_is_trained(index))
         differs = "kind of index";
     if (differs)
         return error_set(err, DFAISS_ERR_CHECKPOINT, "segment", "a segment has another %s than the trained index", differs);
