@@ -167,7 +167,7 @@ class System:
                         except ProcessLookupError:
                             pass
             try:
-                self.process.wait(timeout=20)
+                self.process.wait(timeout=10)
                 break
             except subprocess.TimeoutExpired:
                 continue
