@@ -1,5 +1,6 @@
 #include "cli/job.h"
 
+#include <hdf5.h>
 #include <mpi.h>
 
 #include "base/memory.h"
@@ -85,6 +86,9 @@ static dfaiss_status_t agree(dfaiss_status_t status, dfaiss_error_t *err) {
 
 dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err) {
     int granted, rank, size;
+    /* A file that HDF5 could not make, on a full disk, it would try to close again at the end of the process, and complain on stderr. Whoever opens files
+     * closes them. */
+    (void)H5dont_atexit();
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &granted) != MPI_SUCCESS || MPI_Comm_rank(MPI_COMM_WORLD, &rank) != MPI_SUCCESS ||
         MPI_Comm_size(MPI_COMM_WORLD, &size) != MPI_SUCCESS)
         return error_set(err, DFAISS_ERR_MPI, "MPI_Init_thread", "MPI does not start");
