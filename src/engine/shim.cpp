@@ -231,6 +231,15 @@ void prepare_clusterings(faiss::Index *part) {
         take_what_comes(residual->cp, false);
 }
 
+// Polysemous training gives the centroids of a PQ another order, for a filter by Hamming distances that no search here asks for: half a minute and
+// more for nothing.
+void leave_order_of_centroids(faiss::Index *part) {
+    if (auto *ivf = dynamic_cast<faiss::IndexIVFPQ *>(part))
+        ivf->do_polysemous_training = false;
+    if (auto *pq = dynamic_cast<faiss::IndexPQ *>(part))
+        pq->do_polysemous_training = false;
+}
+
 // OPQ clusters with a quantizer of its own that prints about small samples, unless it is lent another.
 struct lent_quantizers {
     std::vector<std::unique_ptr<faiss::ProductQuantizer>> lent;
@@ -423,6 +432,7 @@ int shim_train(FaissIndex *handle, int64_t n, const float *x) {
     return guarded([&] {
         faiss::Index *index = index_of(handle);
         for_each_index(index, prepare_clusterings);
+        for_each_index(index, leave_order_of_centroids);
         lent_quantizers lent(index);
         index->train(n, x);
     });
