@@ -22,20 +22,13 @@ typedef struct field {
 } field_t;
 
 static const field_t fields[] = {
-    {"data", OPTION_TEXT, offsetof(bench_options_t, data), 0},
-    {"queries", OPTION_TEXT, offsetof(bench_options_t, queries), 0},
-    {"truth", OPTION_TEXT, offsetof(bench_options_t, truth), 0},
-    {"commands", OPTION_TEXT, offsetof(bench_options_t, commands), 0},
-    {"factory", OPTION_TEXT, offsetof(bench_options_t, factory), 0},
-    {"config", OPTION_TEXT, offsetof(bench_options_t, config), 0},
-    {"storage", OPTION_TEXT, offsetof(bench_options_t, storage), 0},
-    {"shards", OPTION_NUMBER, offsetof(bench_options_t, shards), 1},
-    {"threads", OPTION_NUMBER, offsetof(bench_options_t, threads), 1},
-    {"k", OPTION_NUMBER, offsetof(bench_options_t, k), 1},
-    {"effort", OPTION_NUMBER, offsetof(bench_options_t, effort), 0},
-    {"construction", OPTION_NUMBER, offsetof(bench_options_t, construction), 0},
-    {"sample", OPTION_NUMBER, offsetof(bench_options_t, sample), 0},
-    {"seed", OPTION_NUMBER, offsetof(bench_options_t, seed), 0},
+    {"data", OPTION_TEXT, offsetof(bench_options_t, data), 0},         {"queries", OPTION_TEXT, offsetof(bench_options_t, queries), 0},
+    {"truth", OPTION_TEXT, offsetof(bench_options_t, truth), 0},       {"commands", OPTION_TEXT, offsetof(bench_options_t, commands), 0},
+    {"factory", OPTION_TEXT, offsetof(bench_options_t, factory), 0},   {"config", OPTION_TEXT, offsetof(bench_options_t, config), 0},
+    {"storage", OPTION_TEXT, offsetof(bench_options_t, storage), 0},   {"shards", OPTION_NUMBER, offsetof(bench_options_t, shards), 1},
+    {"threads", OPTION_NUMBER, offsetof(bench_options_t, threads), 1}, {"k", OPTION_NUMBER, offsetof(bench_options_t, k), 1},
+    {"effort", OPTION_NUMBER, offsetof(bench_options_t, effort), 0},   {"construction", OPTION_NUMBER, offsetof(bench_options_t, construction), 0},
+    {"sample", OPTION_NUMBER, offsetof(bench_options_t, sample), 0},   {"seed", OPTION_NUMBER, offsetof(bench_options_t, seed), 0},
 };
 enum { FIELDS = sizeof fields / sizeof fields[0], MOST = 1 << 30 };
 
@@ -49,8 +42,8 @@ static dfaiss_status_t set_field(bench_options_t *options, const field_t *field,
     errno = 0;
     int64_t number = strtoll(value, &end, 10);
     if (errno || end == value || *end || number < field->least || number > MOST)
-        return error_set(err, DFAISS_ERR_ARG, field->name, "--%s is '%s'; expected a number from %lld to %d", field->name, value, (long long)field->least,
-                         MOST);
+        return error_set(err, DFAISS_ERR_ARG, field->name, "--%s is '%s'; expected a number from %lld to %d", field->name, value,
+                         (long long)field->least, MOST);
     memcpy(place, &number, sizeof number);
     return DFAISS_OK;
 }
@@ -65,7 +58,8 @@ dfaiss_status_t bench_options_parse(int argc, char **argv, bench_options_t *opti
     while (getopt_long(argc, argv, "", table, &found) == 0)
         TRY(set_field(options, &fields[found], optarg, err));
     if (optind < argc || !options->data || !options->queries || !options->truth)
-        return error_set(err, DFAISS_ERR_ARG, "", "usage: --data FILE --queries FILE --truth FILE [--OPTION VALUE...]; benchmarks/search.sh runs this program");
+        return error_set(err, DFAISS_ERR_ARG, "",
+                         "usage: --data FILE --queries FILE --truth FILE [--OPTION VALUE...]; benchmarks/search.sh runs this program");
     return DFAISS_OK;
 }
 

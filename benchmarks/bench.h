@@ -1,7 +1,7 @@
 /* What the benchmark programs share: options, the input, and how rows are dealt to shards.
  *
- * A program builds one index, prints a line of JSON on how that went, then obeys the commands it reads (measure.h) and prints a line of JSON for each,
- * so that programs which hold the same data can be measured in turn.
+ * A program builds one index, prints a line of JSON on how that went, then obeys the commands it reads (measure.h) and prints a line of JSON for
+ * each, so that programs which hold the same data can be measured in turn.
  */
 #ifndef BENCHMARKS_BENCH_H
 #define BENCHMARKS_BENCH_H

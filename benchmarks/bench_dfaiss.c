@@ -1,4 +1,5 @@
-/* bench_dfaiss: dfaiss itself, as `dfaiss build` and `dfaiss search` run it: started under mpirun, the last rank is the client, all others are servers. */
+/* bench_dfaiss: dfaiss itself, as `dfaiss build` and `dfaiss search` run it: started under mpirun, the last rank is the client, all others are
+ * servers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,8 +91,8 @@ static dfaiss_status_t inspect(const job_t *job, const bench_deal_t *deal, measu
     for (int64_t i = 0; status == DFAISS_OK && i < deal->shards; i++) {
         built->rss_servers += (size_t)statistics[i].resident_bytes;
         if (statistics[i].rows != bench_deal_rows(deal, i) || statistics[i].buffered != 0)
-            status = error_set(err, DFAISS_ERR_STATE, "", "server %lld holds %lld rows, %lld of them not indexed; expected %lld, all indexed", (long long)i,
-                               (long long)statistics[i].rows, (long long)statistics[i].buffered, (long long)bench_deal_rows(deal, i));
+            status = error_set(err, DFAISS_ERR_STATE, "", "server %lld holds %lld rows, %lld of them not indexed; expected %lld, all indexed",
+                               (long long)i, (long long)statistics[i].rows, (long long)statistics[i].buffered, (long long)bench_deal_rows(deal, i));
     }
     free(statistics);
     return status;

@@ -1,5 +1,5 @@
-/* bench_lockstep: what physics leaves to a distributed index. As many shards as dfaiss has servers, of the same rows and the same trained centroids, in one
- * process without MPI: one thread a shard, all of them start a batch together, and when the last has ended one of them merges. */
+/* bench_lockstep: what physics leaves to a distributed index. As many shards as dfaiss has servers, of the same rows and the same trained centroids,
+ * in one process without MPI: one thread a shard, all of them start a batch together, and when the last has ended one of them merges. */
 #include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>

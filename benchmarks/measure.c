@@ -24,8 +24,8 @@ typedef struct measure {
     float *queries;
     int64_t rows, dim;
     id_matrix_t truth;
-    int64_t *ids; /* [rows][k] */
-    int64_t next; /* query */
+    int64_t *ids;     /* [rows][k] */
+    int64_t next;     /* query */
     int64_t answered; /* queries of this command, not timed ones too */
     int64_t *nanoseconds;
     int64_t calls, capacity;
@@ -115,7 +115,8 @@ static void print_measured(measure_t *measure, int64_t batch, int64_t total, int
     double seconds = (double)total * 1e-9;
     int64_t queries = measure->calls * batch;
     qsort(measure->nanoseconds, (size_t)measure->calls, sizeof *measure->nanoseconds, by_size);
-    printf("{\"batch\": %" PRId64 ", \"calls\": %" PRId64 ", \"queries\": %" PRId64 ", \"seconds\": %.6f, \"qps\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, "
+    printf("{\"batch\": %" PRId64 ", \"calls\": %" PRId64 ", \"queries\": %" PRId64
+           ", \"seconds\": %.6f, \"qps\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, "
            "\"recall\": %.6f, \"recall_queries\": %" PRId64 ", \"answered\": %" PRId64 "}\n",
            batch, measure->calls, queries, seconds, (double)queries / seconds, percentile_us(measure, 50), percentile_us(measure, 99),
            measure->recalls[recall].recall, measure->recalls[recall].queries, measure->answered);
@@ -152,7 +153,8 @@ static dfaiss_status_t obey(measure_t *measure, FILE *commands, dfaiss_error_t *
         if (strncmp(line, "quit", 4) == 0)
             return DFAISS_OK;
         if (sscanf(line, "search %lld %lf", &batch, &seconds) != 2 || !(seconds >= 0 && seconds < 1e6))
-            return error_set(err, DFAISS_ERR_ARG, "commands", "'%.*s' is no command; expected: search BATCH SECONDS, or quit", (int)strcspn(line, "\n"), line);
+            return error_set(err, DFAISS_ERR_ARG, "commands", "'%.*s' is no command; expected: search BATCH SECONDS, or quit",
+                             (int)strcspn(line, "\n"), line);
         TRY(measure_batch(measure, batch, seconds, err));
         if (fflush(stdout) != 0)
             return error_system(err, "write", "stdout", errno);
@@ -174,7 +176,8 @@ static dfaiss_status_t open_and_obey(measure_t *measure, dfaiss_error_t *err) {
 dfaiss_status_t measure_serve(const bench_options_t *options, const measure_built_t *built, measure_search_t *search, void *context,
                               dfaiss_error_t *err) {
     measure_t measure = {.options = options, .search = search, .context = context};
-    printf("{\"vectors\": %" PRId64 ", \"train_seconds\": %.6f, \"ingest_seconds\": %.6f, \"ingest_rate\": %.1f, \"rss_bytes\": %zu, \"rss_servers\": %zu}\n",
+    printf("{\"vectors\": %" PRId64
+           ", \"train_seconds\": %.6f, \"ingest_seconds\": %.6f, \"ingest_rate\": %.1f, \"rss_bytes\": %zu, \"rss_servers\": %zu}\n",
            built->vectors, built->train_seconds, built->ingest_seconds, (double)built->vectors / built->ingest_seconds, built->rss_bytes,
            built->rss_servers);
     dfaiss_status_t status = fflush(stdout) == 0 ? load(&measure, err) : error_system(err, "write", "stdout", errno);

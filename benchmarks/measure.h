@@ -5,8 +5,8 @@
  *   quit                   ends, as the end of the commands does
  *
  * A closed loop: one caller sends the next batch when the last is answered. Times are those of the calls alone. The queries are used in order, again
- * from the first when they are used up. Recall is that of fixed queries (the first ones), searched once in batches of that size before any timing. "answered"
- * counts all queries since the command, those that were not timed too.
+ * from the first when they are used up. Recall is that of fixed queries (the first ones), searched once in batches of that size before any timing.
+ * "answered" counts all queries since the command, those that were not timed too.
  */
 #ifndef BENCHMARKS_MEASURE_H
 #define BENCHMARKS_MEASURE_H

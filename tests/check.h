@@ -24,13 +24,13 @@
     } while (0)
 
 /* The call fails with this status, and the error's text contains `part`. */
-#define assert_fails(call, status, error, part)                                                                \
-    do {                                                                                                       \
-        dfaiss_status_t check_status = (call);                                                                 \
-        if (check_status != (status))                                                                          \
-            fail_msg("got %s, expected %s", dfaiss_status_name(check_status), dfaiss_status_name(status));     \
-        if (!strstr((error).text, part))                                                                       \
-            fail_msg("the text \"%s\" does not contain \"%s\"", (error).text, part);                           \
+#define assert_fails(call, status, error, part)                                                            \
+    do {                                                                                                   \
+        dfaiss_status_t check_status = (call);                                                             \
+        if (check_status != (status))                                                                      \
+            fail_msg("got %s, expected %s", dfaiss_status_name(check_status), dfaiss_status_name(status)); \
+        if (!strstr((error).text, part))                                                                   \
+            fail_msg("the text \"%s\" does not contain \"%s\"", (error).text, part);                       \
     } while (0)
 
 /* A fresh folder for a test's files; char path[capacity]. The test removes it (file_remove_tree). */

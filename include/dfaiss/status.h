@@ -11,24 +11,24 @@ extern "C" {
 #endif
 
 /* name, meaning */
-#define DFAISS_STATUS_MAP(X)                                              \
-    X(OK, "done")                                                         \
-    X(ERR_ARG, "an argument is out of its range")                         \
-    X(ERR_CONFIG, "the configuration is wrong")                           \
-    X(ERR_NOT_FOUND, "no such file or index")                             \
-    X(ERR_EXISTS, "exists already")                                       \
-    X(ERR_DATA, "an input file is damaged or holds wrong values")         \
-    X(ERR_CHECKPOINT, "a checkpoint is damaged")                          \
-    X(ERR_IO, "reading or writing a file failed")                         \
-    X(ERR_SPACE, "no space is left on a device")                          \
-    X(ERR_MEMORY, "not enough memory")                                    \
-    X(ERR_UNSUPPORTED, "this kind of index or this build cannot do it")   \
-    X(ERR_STATE, "the index is not in a state that allows it")            \
-    X(ERR_FAISS, "faiss reported an error")                               \
-    X(ERR_MPI, "MPI reported an error")                                   \
+#define DFAISS_STATUS_MAP(X)                                                \
+    X(OK, "done")                                                           \
+    X(ERR_ARG, "an argument is out of its range")                           \
+    X(ERR_CONFIG, "the configuration is wrong")                             \
+    X(ERR_NOT_FOUND, "no such file or index")                               \
+    X(ERR_EXISTS, "exists already")                                         \
+    X(ERR_DATA, "an input file is damaged or holds wrong values")           \
+    X(ERR_CHECKPOINT, "a checkpoint is damaged")                            \
+    X(ERR_IO, "reading or writing a file failed")                           \
+    X(ERR_SPACE, "no space is left on a device")                            \
+    X(ERR_MEMORY, "not enough memory")                                      \
+    X(ERR_UNSUPPORTED, "this kind of index or this build cannot do it")     \
+    X(ERR_STATE, "the index is not in a state that allows it")              \
+    X(ERR_FAISS, "faiss reported an error")                                 \
+    X(ERR_MPI, "MPI reported an error")                                     \
     X(ERR_PEER, "a peer was lost or sent something that is not understood") \
-    X(ERR_TIMEOUT, "a time-out ran out")                                  \
-    X(ERR_INTERRUPTED, "stopped by a signal")                             \
+    X(ERR_TIMEOUT, "a time-out ran out")                                    \
+    X(ERR_INTERRUPTED, "stopped by a signal")                               \
     X(ERR_INTERNAL, "a defect of dfaiss")
 
 typedef enum dfaiss_status {

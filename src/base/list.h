@@ -2,13 +2,13 @@
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
-#define LIST_APPEND(head, node)                      \
-    do {                                             \
-        __typeof__(node) *list_place = &(head);      \
-        while (*list_place)                          \
-            list_place = &(*list_place)->next;       \
-        (node)->next = NULL;                         \
-        *list_place = (node);                        \
+#define LIST_APPEND(head, node)                 \
+    do {                                        \
+        __typeof__(node) *list_place = &(head); \
+        while (*list_place)                     \
+            list_place = &(*list_place)->next;  \
+        (node)->next = NULL;                    \
+        *list_place = (node);                   \
     } while (0)
 
 /* Takes a node out; nothing happens where it is not in the list. */

@@ -18,8 +18,8 @@ void *memory_map(size_t bytes);
 /* Frees a block of memory_map; `bytes` as given there. NULL is fine. */
 void memory_unmap(void *block, size_t bytes);
 
-/* Has the C library give large blocks back to the system as soon as they are freed, where it would otherwise keep ever larger ones for reuse. For a process
- * that holds most of a node's memory; once, before other threads run. */
+/* Has the C library give large blocks back to the system as soon as they are freed, where it would otherwise keep ever larger ones for reuse. For a
+ * process that holds most of a node's memory; once, before other threads run. */
 void memory_return_freed(void);
 
 /* Gives memory back to the system that was freed and is kept for reuse, where the C library can. Takes milliseconds. */

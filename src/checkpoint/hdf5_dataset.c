@@ -234,8 +234,9 @@ static dfaiss_status_t move_rows(hdf5_dataset_t *dataset, int64_t first, int64_t
     if (rows == 0)
         return DFAISS_OK;
     if (first < 0 || rows < 0 || first > dataset->rows || rows > dataset->rows - first)
-        return error_set(dataset->file->err, DFAISS_ERR_INTERNAL, dataset->file->path, "%s: rows %" PRId64 " to %" PRId64 " of dataset %s, which has %" PRId64,
-                         dataset->file->path, first, first + rows, dataset->name, dataset->rows);
+        return error_set(dataset->file->err, DFAISS_ERR_INTERNAL, dataset->file->path,
+                         "%s: rows %" PRId64 " to %" PRId64 " of dataset %s, which has %" PRId64, dataset->file->path, first, first + rows,
+                         dataset->name, dataset->rows);
     hid_t type = make_type(dataset->type, true);
     hid_t in_file = H5Dget_space(dataset->id);
     hid_t in_memory = H5Screate_simple(dataset->rank, count, NULL);

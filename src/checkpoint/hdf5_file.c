@@ -42,8 +42,8 @@ dfaiss_status_t hdf5_failed(hdf5_file_t *file, const char *action, const char *o
     snprintf(whole, sizeof whole, "%s%s%s%s", action, object ? " " : "", object ? object : "", object ? " of" : "");
     if (complaint.errno_value > 0)
         return error_system(file->err, whole, file->path, complaint.errno_value);
-    return error_set(file->err, file->writing ? DFAISS_ERR_IO : DFAISS_ERR_CHECKPOINT, file->path, "cannot %s %s: HDF5 says \"%s\"", whole, file->path,
-                     complaint.text);
+    return error_set(file->err, file->writing ? DFAISS_ERR_IO : DFAISS_ERR_CHECKPOINT, file->path, "cannot %s %s: HDF5 says \"%s\"", whole,
+                     file->path, complaint.text);
 }
 
 dfaiss_status_t hdf5_unexpected(hdf5_file_t *file, const char *what, const char *format, ...) {
@@ -87,8 +87,8 @@ static hid_t access_properties(void) {
     return H5I_INVALID_HID;
 }
 
-/* How a new file's root keeps its attributes: all in one place, however many, which takes the fewest structures to read back. No times are stored: the same
- * content makes the same bytes. */
+/* How a new file's root keeps its attributes: all in one place, however many, which takes the fewest structures to read back. No times are stored:
+ * the same content makes the same bytes. */
 static hid_t creation_properties(void) {
     hid_t list = H5Pcreate(H5P_FILE_CREATE);
     if (list < 0 || (H5Pset_attr_phase_change(list, ROOT_ATTRIBUTES_MOST, 0) >= 0 && H5Pset_obj_track_times(list, 0) >= 0))
@@ -165,9 +165,9 @@ static dfaiss_status_t finish_writing(hdf5_file_t *file) {
     return sync_folder(file->path, file->err);
 }
 
-/* HDF5 cannot give up a file that it cannot write: closing it fails, and the end of the process then trips over what is left. So what it still holds goes to
- * memory in the file's place, or where there is none to a file that was emptied and has room again. Only a limit of file sizes (RLIMIT_FSIZE, with SIGXFSZ
- * ignored) holds there too. */
+/* HDF5 cannot give up a file that it cannot write: closing it fails, and the end of the process then trips over what is left. So what it still holds
+ * goes to memory in the file's place, or where there is none to a file that was emptied and has room again. Only a limit of file sizes (RLIMIT_FSIZE,
+ * with SIGXFSZ ignored) holds there too. */
 static void divert_writes(const hdf5_file_t *file) {
     int descriptor = descriptor_of(file);
     int memory = descriptor >= 0 ? memfd_create("dfaiss", MFD_CLOEXEC) : -1;
@@ -285,7 +285,8 @@ dfaiss_status_t hdf5_put_text(hdf5_file_t *file, const char *object, const char 
 }
 
 /* Opens an attribute that must be one value of a class; its type goes to *type. */
-static dfaiss_status_t open_attribute(hdf5_file_t *file, const char *what, const char *object, const char *name, H5T_class_t class, hid_t *id, hid_t *type) {
+static dfaiss_status_t open_attribute(hdf5_file_t *file, const char *what, const char *object, const char *name, H5T_class_t class, hid_t *id,
+                                      hid_t *type) {
     *type = H5I_INVALID_HID;
     *id = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
     if (*id < 0)

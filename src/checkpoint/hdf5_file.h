@@ -32,12 +32,12 @@ typedef struct hdf5_file {
 CHECKED dfaiss_status_t hdf5_create(hdf5_file_t *file, const char *path, dfaiss_error_t *err);
 CHECKED dfaiss_status_t hdf5_open(hdf5_file_t *file, const char *path, dfaiss_error_t *err);
 
-/* Closes a file after work that ended with `status`, and returns the status of the whole. A file that was written is flushed, synced with its folder, and
- * removed where anything failed. */
+/* Closes a file after work that ended with `status`, and returns the status of the whole. A file that was written is flushed, synced with its folder,
+ * and removed where anything failed. */
 CHECKED dfaiss_status_t hdf5_close(hdf5_file_t *file, dfaiss_status_t status);
 
-/* Fills the file's error after a failed HDF5 call, before any other one: "cannot ACTION OBJECT of PATH: ...", OBJECT may be NULL. What HDF5 finds wrong in a
- * file that is read is ERR_CHECKPOINT. */
+/* Fills the file's error after a failed HDF5 call, before any other one: "cannot ACTION OBJECT of PATH: ...", OBJECT may be NULL. What HDF5 finds
+ * wrong in a file that is read is ERR_CHECKPOINT. */
 dfaiss_status_t hdf5_failed(hdf5_file_t *file, const char *action, const char *object);
 
 /* ERR_CHECKPOINT: "PATH: WHAT: expected ..., found ...". */
@@ -78,13 +78,15 @@ typedef struct hdf5_dataset {
 } hdf5_dataset_t;
 
 /* Makes a contiguous dataset [rows] or, with width > 0, [rows][width]. */
-CHECKED dfaiss_status_t hdf5_dataset_create(hdf5_file_t *file, const char *name, hdf5_type_t type, int64_t rows, int64_t width, hdf5_dataset_t *dataset);
+CHECKED dfaiss_status_t hdf5_dataset_create(hdf5_file_t *file, const char *name, hdf5_type_t type, int64_t rows, int64_t width,
+                                            hdf5_dataset_t *dataset);
 
 /* Makes a dataset of bytes that grows as it is written, in chunks of HDF5_CHUNK. */
 CHECKED dfaiss_status_t hdf5_dataset_create_growing(hdf5_file_t *file, const char *name, hdf5_dataset_t *dataset);
 
 /* Opens a dataset and checks type and shape; rows or width may be HDF5_ANY, width 0 is [rows]. */
-CHECKED dfaiss_status_t hdf5_dataset_open(hdf5_file_t *file, const char *name, hdf5_type_t type, int64_t rows, int64_t width, hdf5_dataset_t *dataset);
+CHECKED dfaiss_status_t hdf5_dataset_open(hdf5_file_t *file, const char *name, hdf5_type_t type, int64_t rows, int64_t width,
+                                          hdf5_dataset_t *dataset);
 /* Closes after writing: what HDF5 held back is written now. */
 CHECKED dfaiss_status_t hdf5_dataset_finish(hdf5_dataset_t *dataset);
 /* Closes after reading or a failure; fine on one that is closed. */

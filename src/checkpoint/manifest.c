@@ -26,8 +26,8 @@ dfaiss_status_t manifest_check_name(const char *name, dfaiss_error_t *err) {
     size_t length = strlen(name);
     if (length < 1 || length > NAME_MOST || strspn(name, allowed) != length || name[0] == '.' || name[0] == '-')
         return error_set(err, DFAISS_ERR_ARG, name,
-                         "the index name \"%.220s\" is not allowed: expected 1 to %d letters, digits, '.', '_' or '-', not starting with '.' or '-'", name,
-                         NAME_MOST);
+                         "the index name \"%.220s\" is not allowed: expected 1 to %d letters, digits, '.', '_' or '-', not starting with '.' or '-'",
+                         name, NAME_MOST);
     return DFAISS_OK;
 }
 
@@ -36,7 +36,8 @@ dfaiss_status_t manifest_index_path(const char *storage, const char *index, char
     return file_join(path, capacity, storage, index, err);
 }
 
-dfaiss_status_t manifest_generation_path(const char *storage, const char *index, int64_t generation, char *path, size_t capacity, dfaiss_error_t *err) {
+dfaiss_status_t manifest_generation_path(const char *storage, const char *index, int64_t generation, char *path, size_t capacity,
+                                         dfaiss_error_t *err) {
     char folder[PATH_MAX], name[32];
     TRY(manifest_index_path(storage, index, folder, sizeof folder, err));
     snprintf(name, sizeof name, "g%06" PRId64, generation);

@@ -55,9 +55,9 @@ bool manifest_exists(const char *storage, const char *index);
 /* The newest generation; NULL where there is none. Borrowed. */
 const manifest_generation_t *manifest_newest(const manifest_t *manifest);
 
-/* Adds a generation (copied; its number is above those that are there), keeps the newest `keep` >= 1 of them, replaces the manifest, and then removes the
- * folders of generations that are no longer named; what cannot be removed is a warning in the log. `replace` drops all older generations whatever keep says
- * (the index was overwritten), even those of a manifest that is damaged. */
+/* Adds a generation (copied; its number is above those that are there), keeps the newest `keep` >= 1 of them, replaces the manifest, and then removes
+ * the folders of generations that are no longer named; what cannot be removed is a warning in the log. `replace` drops all older generations whatever
+ * keep says (the index was overwritten), even those of a manifest that is damaged. */
 CHECKED dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, int64_t keep, bool replace,
                                         dfaiss_error_t *err);
 

@@ -25,8 +25,8 @@ static dfaiss_status_t check_files(const manifest_generation_t *generation, dfai
     for (int64_t i = 0; i < generation->file_count; i++) {
         const char *found = generation->files[i].name;
         if (generation->files[i].bytes > INT64_MAX)
-            return error_set(err, code, where, "%s: generation %" PRId64 ": file %" PRId64 " cannot have %" PRIu64 " bytes", where, generation->number, i,
-                             generation->files[i].bytes);
+            return error_set(err, code, where, "%s: generation %" PRId64 ": file %" PRId64 " cannot have %" PRIu64 " bytes", where,
+                             generation->number, i, generation->files[i].bytes);
         char expected[sizeof generation->files[i].name];
         if (i < generation->servers) {
             manifest_shard_name((int)i, expected, sizeof expected);
@@ -48,8 +48,9 @@ dfaiss_status_t manifest_check_generation(const manifest_generation_t *generatio
     if (g->servers < 1)
         return error_set(err, code, where, "%s: generation %" PRId64 ": expected at least 1 server, found %d", where, g->number, g->servers);
     if (g->buffered < 0 || g->buffered > g->vectors)
-        return error_set(err, code, where, "%s: generation %" PRId64 ": expected buffered between 0 and vectors, which is %" PRId64 ", found %" PRId64,
-                         where, g->number, g->vectors, g->buffered);
+        return error_set(err, code, where,
+                         "%s: generation %" PRId64 ": expected buffered between 0 and vectors, which is %" PRId64 ", found %" PRId64, where,
+                         g->number, g->vectors, g->buffered);
     if (g->next_id < 0)
         return error_set(err, code, where, "%s: generation %" PRId64 ": next_id %" PRId64 " is negative", where, g->number, g->next_id);
     if (!json_is_object(g->config))
@@ -236,8 +237,9 @@ static dfaiss_status_t decode_generations(const place_t *place, const json_t *ro
         out->count = (int64_t)i + 1;
         TRY(decode_generation(place, json_array_get(generations, i), (int64_t)i, &out->generations[i]));
         if (i > 0 && out->generations[i].number <= out->generations[i - 1].number)
-            return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path, "%s: generations: expected ascending numbers, found %" PRId64 " after %" PRId64,
-                             place->path, out->generations[i].number, out->generations[i - 1].number);
+            return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path,
+                             "%s: generations: expected ascending numbers, found %" PRId64 " after %" PRId64, place->path, out->generations[i].number,
+                             out->generations[i - 1].number);
     }
     return DFAISS_OK;
 }
@@ -252,8 +254,8 @@ static dfaiss_status_t decode_root(const place_t *place, const char *index, cons
         return unexpected(place, "format", "\"dfaiss manifest\"", json_object_get(root, "format"));
     TRY(decode_integer(place, root, "version", 1, INT64_MAX, &version));
     if (version > MANIFEST_VERSION)
-        return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path, "%s: the manifest has version %" PRId64 "; this dfaiss reads up to version %d",
-                         place->path, version, MANIFEST_VERSION);
+        return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path,
+                         "%s: the manifest has version %" PRId64 "; this dfaiss reads up to version %d", place->path, version, MANIFEST_VERSION);
     TRY(decode_text(place, root, "index", out->index, sizeof out->index));
     if (strcmp(out->index, index) != 0)
         return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path, "%s: index: expected \"%s\", found \"%s\"", place->path, index, out->index);

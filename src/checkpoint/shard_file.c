@@ -31,15 +31,15 @@ static bool batch_is_whole(const shard_content_t *content, const shard_batch_t *
     if (row + batch->n <= indexed)
         return true;
     size_t bytes = 0;
-    return batch->vectors && content->config->dim > 0 && size_multiply((size_t)content->config->dim, element_size(batch->element), &bytes) && bytes > 0 &&
-           size_multiply(bytes, (size_t)batch->n, &bytes) && batch->vector_bytes >= bytes;
+    return batch->vectors && content->config->dim > 0 && size_multiply((size_t)content->config->dim, element_size(batch->element), &bytes) &&
+           bytes > 0 && size_multiply(bytes, (size_t)batch->n, &bytes) && batch->vector_bytes >= bytes;
 }
 
 static dfaiss_status_t check_content(const char *path, const shard_content_t *content, dfaiss_error_t *err) {
     int64_t row = 0, indexed = indexed_rows(content);
     if (!content->template != !content->store || indexed > content->rows)
-        return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: a shard of %" PRId64 " rows with %" PRId64 " indexed, template and store do not fit", path,
-                         content->rows, indexed);
+        return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: a shard of %" PRId64 " rows with %" PRId64 " indexed, template and store do not fit",
+                         path, content->rows, indexed);
     for (int64_t i = 0; i < content->batch_count; row += content->batches[i].n, i++)
         if (!batch_is_whole(content, &content->batches[i], row, indexed))
             return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: batch %" PRId64 " at row %" PRId64 " is not whole", path, i, row);
@@ -123,8 +123,8 @@ static dfaiss_status_t check_format(hdf5_file_t *file) {
         return hdf5_unexpected(file, "attribute format of /", "expected \"%s\", found \"%s\"", format_name, format);
     TRY(hdf5_get_integer(file, "/", "format_version", 1, INT64_MAX, &version));
     if (version > FORMAT_VERSION)
-        return error_set(file->err, DFAISS_ERR_CHECKPOINT, file->path, "%s has format version %" PRId64 "; this dfaiss reads up to version %d", file->path,
-                         version, FORMAT_VERSION);
+        return error_set(file->err, DFAISS_ERR_CHECKPOINT, file->path, "%s has format version %" PRId64 "; this dfaiss reads up to version %d",
+                         file->path, version, FORMAT_VERSION);
     return DFAISS_OK;
 }
 

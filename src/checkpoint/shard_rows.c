@@ -1,7 +1,7 @@
 /* What belongs to the rows of a shard: ids, metadata, and the vectors that are not indexed yet.
  *
- * In the file rows follow each other without a trace of how they arrived; reading cuts them into batches again, so that consecutive ids take no memory and
- * vectors that wait to be indexed can be freed piece by piece.
+ * In the file rows follow each other without a trace of how they arrived; reading cuts them into batches again, so that consecutive ids take no
+ * memory and vectors that wait to be indexed can be freed piece by piece.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -151,11 +151,11 @@ dfaiss_status_t shard_rows_write(hdf5_file_t *file, const shard_content_t *conte
 typedef struct reader {
     hdf5_file_t *file;
     shard_content_t *content;
-    int64_t *ids; /* int64_t[rows], memory_map */
+    int64_t *ids;     /* int64_t[rows], memory_map */
     int64_t capacity; /* of content->batches */
     bool has_metadata;
     hdf5_stream_t ends, bytes;
-    uint64_t metadata_end; /* of the batch before */
+    uint64_t metadata_end;  /* of the batch before */
     hdf5_stream_t *vectors; /* of the group that is being read; NULL for rows that are indexed */
 } reader_t;
 
@@ -171,7 +171,8 @@ static dfaiss_status_t read_ids(reader_t *reader) {
     hdf5_dataset_close(&dataset);
     for (int64_t row = 0; status == DFAISS_OK && row < rows; row++)
         if (reader->ids[row] < 0)
-            status = hdf5_unexpected(reader->file, "dataset /ids", "expected ids from 0 on, found %" PRId64 " in row %" PRId64, reader->ids[row], row);
+            status =
+                hdf5_unexpected(reader->file, "dataset /ids", "expected ids from 0 on, found %" PRId64 " in row %" PRId64, reader->ids[row], row);
     return status;
 }
 
@@ -328,7 +329,8 @@ static dfaiss_status_t read_buffered(reader_t *reader, int64_t first) {
         hdf5_stream_destroy(&stream);
         TRY(status);
     }
-    return first == rows ? DFAISS_OK : hdf5_unexpected(reader->file, "/buffered", "expected vectors up to row %" PRId64 ", found %" PRId64, rows, first);
+    return first == rows ? DFAISS_OK
+                         : hdf5_unexpected(reader->file, "/buffered", "expected vectors up to row %" PRId64 ", found %" PRId64, rows, first);
 }
 
 static dfaiss_status_t check_metadata_end(const reader_t *reader) {

@@ -69,7 +69,8 @@ static dfaiss_status_t check_sizes(hdf5_file_t *file, const char *name, const in
     int64_t sum = 0;
     for (int64_t i = 0; i < count; i++) {
         if (sizes[i] < 0 || sizes[i] > total - sum)
-            return hdf5_unexpected(file, name, "expected sizes that add up to %" PRId64 ", found %" PRId64 " as number %" PRId64 " after a sum of %" PRId64,
+            return hdf5_unexpected(file, name,
+                                   "expected sizes that add up to %" PRId64 ", found %" PRId64 " as number %" PRId64 " after a sum of %" PRId64,
                                    total, sizes[i], i, sum);
         sum += sizes[i];
     }

@@ -14,18 +14,16 @@
 enum { KEY_STORAGE = ARGUMENTS_KEYS, KEY_INDEX, KEY_SERVERS, KEY_THREADS, KEY_JSON, KEY_QUIET, KEY_HELP };
 enum { COMMON_GROUPS = 5, MOST_SERVERS = 1 << 20, MOST_THREADS = 4096 };
 
-static const struct argp_option storage_options[] = {
-    {"storage", KEY_STORAGE, "DIR", 0, "The folder that holds the indexes", 0}, {0}};
+static const struct argp_option storage_options[] = {{"storage", KEY_STORAGE, "DIR", 0, "The folder that holds the indexes", 0}, {0}};
 static const struct argp_option index_options[] = {{"index", KEY_INDEX, "NAME", 0, "The name of the index", 0}, {0}};
 static const struct argp_option servers_options[] = {
     {"servers", KEY_SERVERS, "S", 0, "Servers to start where dfaiss is not started by mpirun or srun itself", 0}, {0}};
 static const struct argp_option threads_options[] = {
     {"threads", KEY_THREADS, "T", 0, "Threads, of each server where there are servers (default: one a core)", 0}, {0}};
-static const struct argp_option output_options[] = {
-    {"json", KEY_JSON, NULL, 0, "Print exactly one JSON object to stdout", 0},
-    {"quiet", KEY_QUIET, NULL, 0, "No notices and no progress", 0},
-    {"help", KEY_HELP, NULL, 0, "Show this help", 0},
-    {0}};
+static const struct argp_option output_options[] = {{"json", KEY_JSON, NULL, 0, "Print exactly one JSON object to stdout", 0},
+                                                    {"quiet", KEY_QUIET, NULL, 0, "No notices and no progress", 0},
+                                                    {"help", KEY_HELP, NULL, 0, "Show this help", 0},
+                                                    {0}};
 
 typedef struct parse {
     const arguments_t *arguments;
@@ -140,8 +138,11 @@ static void assemble(parse_t *parse) {
         const struct argp_option *options;
         int group; /* where the help shows them: behind a command's own, those for output last */
     } all[COMMON_GROUPS] = {
-        {ARGUMENTS_STORAGE, storage_options, 1},  {ARGUMENTS_INDEX, index_options, 2}, {ARGUMENTS_SERVERS, servers_options, 25},
-        {ARGUMENTS_THREADS, threads_options, 26}, {0, output_options, -1},
+        {ARGUMENTS_STORAGE, storage_options, 1},
+        {ARGUMENTS_INDEX, index_options, 2},
+        {ARGUMENTS_SERVERS, servers_options, 25},
+        {ARGUMENTS_THREADS, threads_options, 26},
+        {0, output_options, -1},
     };
     int count = 0;
     for (int group = 0; group < COMMON_GROUPS; group++)
@@ -150,8 +151,7 @@ static void assemble(parse_t *parse) {
             parse->children[count] = (struct argp_child){.argp = &parse->groups[count], .group = all[group].group};
             count++;
         }
-    parse->top = (struct argp){
-        .options = parse->arguments->options, .parser = parse_top, .doc = parse->arguments->help, .children = parse->children};
+    parse->top = (struct argp){.options = parse->arguments->options, .parser = parse_top, .doc = parse->arguments->help, .children = parse->children};
 }
 
 /* The option that `name` of `length` letters means: itself, or begun so; *count says how many there are (1 for an exact one). */
@@ -178,7 +178,8 @@ static dfaiss_status_t explain_unknown(const parse_t *parse, const char *word, c
         if (option->name)
             nearest_offer(&nearest, option->name);
     if (nearest.name)
-        return error_set(parse->err, DFAISS_ERR_ARG, word, "dfaiss %s has no option %s; did you mean --%s?", parse->arguments->command, word, nearest.name);
+        return error_set(parse->err, DFAISS_ERR_ARG, word, "dfaiss %s has no option %s; did you mean --%s?", parse->arguments->command, word,
+                         nearest.name);
     return error_set(parse->err, DFAISS_ERR_ARG, word, "dfaiss %s has no option %s; see dfaiss %s --help", parse->arguments->command, word,
                      parse->arguments->command);
 }

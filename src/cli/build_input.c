@@ -37,8 +37,8 @@ static dfaiss_status_t nearest_folder(const char *storage, char *path, size_t ca
     return S_ISDIR(info.st_mode) ? DFAISS_OK : error_system(err, "use the storage", storage, ENOTDIR);
 }
 
-/* Permissions do not tell (root, read-only mounts): a folder is made and taken away again. The storage itself is not made yet, so that a build that fails
- * leaves nothing. */
+/* Permissions do not tell (root, read-only mounts): a folder is made and taken away again. The storage itself is not made yet, so that a build that
+ * fails leaves nothing. */
 static dfaiss_status_t check_writable(const char *storage, dfaiss_error_t *err) {
     char path[PATH_MAX], probe[PATH_MAX];
     TRY(nearest_folder(storage, path, sizeof path, err));
@@ -54,21 +54,22 @@ static dfaiss_status_t check_writable(const char *storage, dfaiss_error_t *err) 
 /* ---- an index that is there already ---- */
 
 /* The keys that say what kind of index it is; the others may change from one build to the next. */
-static const char *const fixed_keys[] = {"index_builder_type", "faiss_factory",   "metric",  "centroids",      "infer_centroids", "code_size",
-                                         "bits_per_vector",    "ef_construction", "store_n", "training", "placement"};
+static const char *const fixed_keys[] = {"index_builder_type", "faiss_factory",   "metric",  "centroids", "infer_centroids", "code_size",
+                                         "bits_per_vector",    "ef_construction", "store_n", "training",  "placement"};
 
 /* Both may be missing. */
 static bool same_value(const json_t *one, const json_t *other) {
     return one == other || json_equal(one, other);
 }
 
-static dfaiss_status_t check_same_kind(const build_options_t *options, const index_config_t *given, const index_config_t *saved, dfaiss_error_t *err) {
+static dfaiss_status_t check_same_kind(const build_options_t *options, const index_config_t *given, const index_config_t *saved,
+                                       dfaiss_error_t *err) {
     json_t *one = index_config_json(given, true), *other = index_config_json(saved, true);
     dfaiss_status_t status = one && other ? DFAISS_OK : error_memory(err, 0, "a configuration");
     for (size_t i = 0; status == DFAISS_OK && i < sizeof fixed_keys / sizeof fixed_keys[0]; i++)
         if (!same_value(json_object_get(one, fixed_keys[i]), json_object_get(other, fixed_keys[i])))
-            status = error_set(err, DFAISS_ERR_CONFIG, options->config, "%s: %s differs from that of the index %s, to which --append adds", options->config,
-                               fixed_keys[i], options->index);
+            status = error_set(err, DFAISS_ERR_CONFIG, options->config, "%s: %s differs from that of the index %s, to which --append adds",
+                               options->config, fixed_keys[i], options->index);
     json_decref(one);
     json_decref(other);
     return status;
@@ -79,8 +80,8 @@ static dfaiss_status_t take_saved(const build_options_t *options, build_input_t 
         return error_set(err, DFAISS_ERR_ARG, "--ids", "the vectors of the index %s have %s; more can be added only %s --ids", options->index,
                          saved->own_ids ? "ids of their own" : "their row numbers as ids", saved->own_ids ? "with" : "without");
     if (options->servers && options->servers != saved->servers)
-        return error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; --servers %lld cannot add to it", options->index,
-                         (long long)saved->servers, (long long)options->servers);
+        return error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; --servers %lld cannot add to it",
+                         options->index, (long long)saved->servers, (long long)options->servers);
     if (options->config) {
         TRY(index_config_read(options->config, &input->config, err));
         TRY(check_same_kind(options, input->config, saved->config, err));
@@ -122,8 +123,8 @@ static dfaiss_status_t open_data(const build_options_t *options, build_input_t *
         return DFAISS_OK;
     char wanted_by[320];
     snprintf(wanted_by, sizeof wanted_by, "%s%s", options->config ? options->config : "the index ", options->config ? "" : options->index);
-    return error_set(err, DFAISS_ERR_DATA, options->data[0], "%s has vectors of dimension %lld; %s expects dim %lld", options->data[0], (long long)dim,
-                     wanted_by, (long long)input->config->dim);
+    return error_set(err, DFAISS_ERR_DATA, options->data[0], "%s has vectors of dimension %lld; %s expects dim %lld", options->data[0],
+                     (long long)dim, wanted_by, (long long)input->config->dim);
 }
 
 static dfaiss_status_t open_ids(const build_options_t *options, build_input_t *input, dfaiss_error_t *err) {

@@ -16,9 +16,9 @@ typedef struct build_input {
     int64_t next_id; /* the first row number that is free */
 } build_input_t;
 
-/* Opens and checks everything that can be told without servers: configuration, data, number of ids and of metadata lines (`every_line`: reads the whole file
- * for that), the index's being there or not, that the storage can be written, and that faiss makes an index of the configuration. On failure *input is
- * untouched and nothing was changed. */
+/* Opens and checks everything that can be told without servers: configuration, data, number of ids and of metadata lines (`every_line`: reads the
+ * whole file for that), the index's being there or not, that the storage can be written, and that faiss makes an index of the configuration. On
+ * failure *input is untouched and nothing was changed. */
 CHECKED dfaiss_status_t build_input_open(const build_options_t *options, bool every_line, build_input_t *input, dfaiss_error_t *err);
 void build_input_close(build_input_t *input);
 

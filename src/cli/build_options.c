@@ -56,14 +56,14 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
     }
 }
 
-static const arguments_t arguments = {
-    .command = "build",
-    .help = "Builds an index from vector files on the servers of a job, and saves it. Started without mpirun it starts the job itself, by default with one "
-            "server a NUMA node.",
-    .options = options_table,
-    .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS,
-    .set = set_option,
-    .listed = KEY_DATA};
+static const arguments_t arguments = {.command = "build",
+                                      .help = "Builds an index from vector files on the servers of a job, and saves it. Started without mpirun it "
+                                              "starts the job itself, by default with one "
+                                              "server a NUMA node.",
+                                      .options = options_table,
+                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS,
+                                      .set = set_option,
+                                      .listed = KEY_DATA};
 
 static dfaiss_status_t check(const build_options_t *options, dfaiss_error_t *err) {
     TRY(argument_require(options->storage != NULL, "build", "--storage DIR", err));

@@ -15,8 +15,9 @@ typedef struct build_result {
     uint64_t rss_bytes;     /* of all servers together */
 } build_result_t;
 
-/* Called by every rank, before MPI is initialised; afterwards MPI is finalized. Every rank gets the same status. program->speaks is set on exactly one
- * rank, which has *result on success and the error's text on failure. ERR_ARG where options->servers is given and the job has another number of servers. */
+/* Called by every rank, before MPI is initialised; afterwards MPI is finalized. Every rank gets the same status. program->speaks is set on exactly
+ * one rank, which has *result on success and the error's text on failure. ERR_ARG where options->servers is given and the job has another number of
+ * servers. */
 CHECKED dfaiss_status_t build_run(program_t *program, const build_options_t *options, build_result_t *result, dfaiss_error_t *err);
 
 #endif

@@ -10,9 +10,9 @@ static json_t *result_json(const build_options_t *options, const build_result_t 
     json_t *seconds = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "read", result->seconds.read, "send", result->seconds.send, "train",
                                 result->seconds.train, "add", result->seconds.add, "save", result->seconds.save, "total", result->seconds.total);
     return json_pack("{s:s, s:I, s:I, s:I, s:o, s:f, s:I, s:I, s:I}", "index", options->index, "servers", (json_int_t)result->servers, "vectors",
-                     (json_int_t)result->vectors, "dim", (json_int_t)result->dim, "seconds", seconds, "vectors_per_second", result->vectors_per_second,
-                     "generation", (json_int_t)result->generation, "bytes_on_disk", (json_int_t)result->bytes_on_disk, "rss_bytes",
-                     (json_int_t)result->rss_bytes);
+                     (json_int_t)result->vectors, "dim", (json_int_t)result->dim, "seconds", seconds, "vectors_per_second",
+                     result->vectors_per_second, "generation", (json_int_t)result->generation, "bytes_on_disk", (json_int_t)result->bytes_on_disk,
+                     "rss_bytes", (json_int_t)result->rss_bytes);
 }
 
 static void print_result(const build_options_t *options, const build_result_t *result) {

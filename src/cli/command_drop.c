@@ -5,9 +5,8 @@
 #include "cli/arguments.h"
 #include "cli/report.h"
 
-static const arguments_t arguments = {.command = "drop",
-                                      .help = "Removes an index and all its files.",
-                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX};
+static const arguments_t arguments = {
+    .command = "drop", .help = "Removes an index and all its files.", .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX};
 
 dfaiss_status_t command_drop(program_t *program, int argc, char **argv, dfaiss_error_t *err) {
     common_options_t common = {0};

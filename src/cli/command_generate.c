@@ -75,7 +75,8 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
 
 static const arguments_t arguments = {
     .command = "generate",
-    .help = "Makes a data set in DIR: base.fbin (or .f16bin, .u8bin, .i8bin), query.fbin, and groundtruth.ibin with the exact neighbours of each query.",
+    .help =
+        "Makes a data set in DIR: base.fbin (or .f16bin, .u8bin, .i8bin), query.fbin, and groundtruth.ibin with the exact neighbours of each query.",
     .options = options_table,
     .common = ARGUMENTS_THREADS,
     .set = set_option};
@@ -91,10 +92,11 @@ static dfaiss_status_t report(program_t *program, const generate_options_t *opti
     if (program->json)
         return report_json(program,
                            json_pack("{s:o, s:I, s:I, s:I, s:I, s:f}", "directory", report_text_json(options->directory), "rows",
-                                     (json_int_t)options->rows, "dim", (json_int_t)options->dim, "queries", (json_int_t)options->queries, "k", (json_int_t)options->k, "seconds", seconds),
+                                     (json_int_t)options->rows, "dim", (json_int_t)options->dim, "queries", (json_int_t)options->queries, "k",
+                                     (json_int_t)options->k, "seconds", seconds),
                            err);
-    printf("%s: %lld vectors of dimension %lld, %lld queries with their %lld exact neighbours (%.1f s)\n", options->directory, (long long)options->rows,
-           (long long)options->dim, (long long)options->queries, (long long)options->k, seconds);
+    printf("%s: %lld vectors of dimension %lld, %lld queries with their %lld exact neighbours (%.1f s)\n", options->directory,
+           (long long)options->rows, (long long)options->dim, (long long)options->queries, (long long)options->k, seconds);
     return DFAISS_OK;
 }
 

@@ -1,4 +1,5 @@
-/* dfaiss inspect: what a storage holds. Needs neither MPI nor the shards' content: the manifests, the sizes of files, and with --verify all their bytes.
+/* dfaiss inspect: what a storage holds. Needs neither MPI nor the shards' content: the manifests, the sizes of files, and with --verify all their
+ * bytes.
  *
  * What was found is collected as the JSON object that --json prints; the table for people is printed from it.
  */
@@ -58,8 +59,8 @@ static dfaiss_status_t append(json_t *array, json_t *item, dfaiss_error_t *err) 
 static dfaiss_status_t add_damage(inspection_t *inspection, json_t *damaged, json_t *generation, const dfaiss_error_t *damage, dfaiss_error_t *err) {
     if (inspection->damages++ == 0)
         inspection->first = *damage;
-    json_t *item = json_pack("{s:o, s:o, s:o}", "generation", generation, "file", report_text_json(damage->where), "text",
-                             report_text_json(damage->text));
+    json_t *item =
+        json_pack("{s:o, s:o, s:o}", "generation", generation, "file", report_text_json(damage->where), "text", report_text_json(damage->text));
     return append(damaged, item, err);
 }
 

@@ -14,8 +14,7 @@ typedef struct versions {
     char hdf5[48];
 } versions_t;
 
-static const arguments_t arguments = {
-    .command = "--version", .help = "Versions of dfaiss and of what it runs on."};
+static const arguments_t arguments = {.command = "--version", .help = "Versions of dfaiss and of what it runs on."};
 
 static dfaiss_status_t find_versions(versions_t *versions, dfaiss_error_t *err) {
     unsigned major, minor, release;
@@ -43,8 +42,8 @@ dfaiss_status_t command_version(program_t *program, int argc, char **argv, dfais
     TRY(find_versions(&versions, err));
     if (program->json)
         return report_json(program,
-                           json_pack("{s:s, s:{s:s, s:s, s:b}, s:s, s:s}", "dfaiss", DFAISS_VERSION, "faiss", "version", engine_faiss_version(), "simd",
-                                     engine_simd_level(), "gpu", (int)engine_has_gpu(), "mpi", versions.mpi, "hdf5", versions.hdf5),
+                           json_pack("{s:s, s:{s:s, s:s, s:b}, s:s, s:s}", "dfaiss", DFAISS_VERSION, "faiss", "version", engine_faiss_version(),
+                                     "simd", engine_simd_level(), "gpu", (int)engine_has_gpu(), "mpi", versions.mpi, "hdf5", versions.hdf5),
                            err);
     printf("dfaiss  %s\nfaiss   %s, %s, %s GPU\nMPI     %s\nHDF5    %s\n", DFAISS_VERSION, engine_faiss_version(), engine_simd_level(),
            engine_has_gpu() ? "with" : "without", versions.mpi, versions.hdf5);

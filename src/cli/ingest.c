@@ -79,7 +79,8 @@ static dfaiss_status_t send_sample(sample_sender_t *sender, dfaiss_error_t *err)
     sender->n = 0;
     if (n == 0)
         return DFAISS_OK;
-    return client_sample(ingest->client, ingest->index, sender->server, dataset_element(ingest->dataset), n, dataset_dim(ingest->dataset), sender->block, err);
+    return client_sample(ingest->client, ingest->index, sender->server, dataset_element(ingest->dataset), n, dataset_dim(ingest->dataset),
+                         sender->block, err);
 }
 
 static dfaiss_status_t add_to_sample(sample_sender_t *sender, int64_t row, dfaiss_error_t *err) {
@@ -173,7 +174,8 @@ static void close_metadata(batch_metadata_t *metadata) {
     free(metadata->ends);
 }
 
-static dfaiss_status_t read_batch(const ingest_t *ingest, int64_t first, int64_t n, batch_metadata_t *metadata, batch_t **out, const void **vectors, dfaiss_error_t *err) {
+static dfaiss_status_t read_batch(const ingest_t *ingest, int64_t first, int64_t n, batch_metadata_t *metadata, batch_t **out, const void **vectors,
+                                  dfaiss_error_t *err) {
     batch_t *batch = calloc(1, sizeof *batch);
     void *space = malloc((size_t)n * dataset_row_bytes(ingest->dataset));
     if (!batch || !space) {

@@ -12,7 +12,7 @@ typedef struct ingest {
     const char *index;
     const dataset_t *dataset;
     const index_config_t *config;
-    const int64_t *ids;        /* own ids, one a row; NULL: row numbers from first_id on */
+    const int64_t *ids; /* own ids, one a row; NULL: row numbers from first_id on */
     int64_t first_id;
     const char *metadata_path; /* NULL: none */
     progress_t *progress;

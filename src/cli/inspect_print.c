@@ -19,8 +19,8 @@ static void print_generation(const char *name, const json_t *generation) {
     if (json_is_null(json_object_get(generation, "vectors")))
         printf("%7s %14s %12s %10s\n", "-", "not complete", "-", bytes);
     else
-        printf("%7lld %14lld %12lld %10s%s\n", number_of(generation, "servers"), number_of(generation, "vectors"), number_of(generation, "buffered"), bytes,
-               json_is_true(json_object_get(generation, "complete")) ? "" : " !");
+        printf("%7lld %14lld %12lld %10s%s\n", number_of(generation, "servers"), number_of(generation, "vectors"), number_of(generation, "buffered"),
+               bytes, json_is_true(json_object_get(generation, "complete")) ? "" : " !");
 }
 
 static void print_index(const json_t *index) {

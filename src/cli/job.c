@@ -51,8 +51,8 @@ static dfaiss_status_t work_and_shut_down(client_t *client, job_client_t *work, 
     return ended;
 }
 
-static dfaiss_status_t work_as_client(const program_t *program, transport_t *transport, const job_options_t *options, job_client_t *work, void *context,
-                                      dfaiss_error_t *err) {
+static dfaiss_status_t work_as_client(const program_t *program, transport_t *transport, const job_options_t *options, job_client_t *work,
+                                      void *context, dfaiss_error_t *err) {
     client_t *client;
     dfaiss_status_t status = client_create(transport, options->timeout, &client, err);
     if (status != DFAISS_OK)
@@ -65,7 +65,8 @@ static dfaiss_status_t work_as_client(const program_t *program, transport_t *tra
     return status;
 }
 
-static dfaiss_status_t run_role(program_t *program, const job_options_t *options, bool server, job_client_t *work, void *context, dfaiss_error_t *err) {
+static dfaiss_status_t run_role(program_t *program, const job_options_t *options, bool server, job_client_t *work, void *context,
+                                dfaiss_error_t *err) {
     transport_t *transport;
     TRY(transport_create(MPI_COMM_WORLD, server, &transport, err));
     program->speaks = !server;
@@ -86,8 +87,8 @@ static dfaiss_status_t agree(dfaiss_status_t status, dfaiss_error_t *err) {
 
 dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err) {
     int granted, rank, size;
-    /* A file that HDF5 could not make, on a full disk, it would try to close again at the end of the process, and complain on stderr. Whoever opens files
-     * closes them. */
+    /* A file that HDF5 could not make, on a full disk, it would try to close again at the end of the process, and complain on stderr. Whoever opens
+     * files closes them. */
     (void)H5dont_atexit();
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &granted) != MPI_SUCCESS || MPI_Comm_rank(MPI_COMM_WORLD, &rank) != MPI_SUCCESS ||
         MPI_Comm_size(MPI_COMM_WORLD, &size) != MPI_SUCCESS)

@@ -16,7 +16,8 @@
 #include "cli/relay.h"
 #include "cli/report.h"
 
-/* Set in every rank by Open MPI's mpirun, by MPICH's, and by srun with --mpi=pmix or pmi2. (SLURM_PROCID alone says nothing: a batch script has it.) */
+/* Set in every rank by Open MPI's mpirun, by MPICH's, and by srun with --mpi=pmix or pmi2. (SLURM_PROCID alone says nothing: a batch script has it.)
+ */
 static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
 static const char *const launcher_variables[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "PMI_FD"};
 
@@ -86,8 +87,8 @@ int64_t launch_usable_cores(void) {
     return 1;
 }
 
-/* Lets Open MPI (4: OMPI_, 5: PRTE_) start more ranks than there are cores, and several jobs beside each other: no rank is bound. Ranks that wait give
- * their core away only where cores are short, since yielding costs time. */
+/* Lets Open MPI (4: OMPI_, 5: PRTE_) start more ranks than there are cores, and several jobs beside each other: no rank is bound. Ranks that wait
+ * give their core away only where cores are short, since yielding costs time. */
 static dfaiss_status_t set_environment(int64_t ranks, dfaiss_error_t *err) {
     char columns[16];
     snprintf(columns, sizeof columns, "%d", progress_columns());
@@ -147,8 +148,8 @@ static dfaiss_status_t explain(program_t *program, const relay_outcome_t *outcom
         program->exit_code = report_exit_code(DFAISS_ERR_PEER);
         return error_set(err, DFAISS_ERR_PEER, "", "a rank was ended by signal %d (%s)", outcome->code - 128, strsignal(outcome->code - 128));
     }
-    return error_set(err, DFAISS_ERR_MPI, launcher, "%s ended with code %d and no rank reported why; '%s -n %s dfaiss ...' says more", launcher, outcome->code,
-                     launcher, ranks);
+    return error_set(err, DFAISS_ERR_MPI, launcher, "%s ended with code %d and no rank reported why; '%s -n %s dfaiss ...' says more", launcher,
+                     outcome->code, launcher, ranks);
 }
 
 static dfaiss_status_t run_job(program_t *program, char *launcher, char *ranks, char *self, dfaiss_error_t *err) {

@@ -103,8 +103,8 @@ static void print_log(void *context, log_level_t level, const char *text) {
         fprintf(stderr, "warning: %s\n", text);
 }
 
-/* mpirun kills the other ranks as soon as one ends with another code than 0, perhaps before the one that speaks has spoken: a failure that all share is
- * told by that rank's code alone. */
+/* mpirun kills the other ranks as soon as one ends with another code than 0, perhaps before the one that speaks has spoken: a failure that all share
+ * is told by that rank's code alone. */
 static int exit_code(const program_t *program, dfaiss_status_t status) {
     if (program->exit_code >= 0)
         return program->exit_code;

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* A search for the nearest of several names: start with {.word = ...}, offer each name, then read `name` (NULL: none is near). Everything is borrowed. */
+/* A search for the nearest of several names: start with {.word = ...}, offer each name, then read `name` (NULL: none is near). Everything is
+ * borrowed. */
 typedef struct nearest {
     const char *word;
     const char *name;

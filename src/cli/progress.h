@@ -6,9 +6,9 @@
 
 typedef struct progress {
     bool silent;
-    int columns; /* of the terminal; 0 where there is none */
+    int columns;         /* of the terminal; 0 where there is none */
     double begun, shown; /* clock_seconds */
-    bool drawn;  /* a bar stands on the terminal's last line */
+    bool drawn;          /* a bar stands on the terminal's last line */
 } progress_t;
 
 progress_t progress_begin(const program_t *program);

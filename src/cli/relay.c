@@ -17,8 +17,8 @@ enum { SIGNALS = sizeof relayed_signals / sizeof relayed_signals[0] };
 typedef struct stream {
     int from, to;
     int child_end;
-    bool used;     /* bytes came */
-    bool reported; /* a line began with report_prefix */
+    bool used;      /* bytes came */
+    bool reported;  /* a line began with report_prefix */
     size_t matched; /* characters of it seen since the line began; beyond its length: this line is another one */
 } stream_t;
 
@@ -173,9 +173,8 @@ static void take_signals(relay_t *relay) {
 static void serve(relay_t *relay) {
     stream_t *streams = relay->streams;
     for (;;) {
-        struct pollfd polled[] = {{.fd = relay->signals[0], .events = POLLIN},
-                                  {.fd = streams[0].from, .events = POLLIN},
-                                  {.fd = streams[1].from, .events = POLLIN}};
+        struct pollfd polled[] = {
+            {.fd = relay->signals[0], .events = POLLIN}, {.fd = streams[0].from, .events = POLLIN}, {.fd = streams[1].from, .events = POLLIN}};
         int ready = poll(polled, 3, relay->ended ? 0 : -1);
         if (ready < 0 && errno != EINTR)
             return;

@@ -14,8 +14,8 @@ typedef struct relay_outcome {
     bool reported; /* a line "dfaiss: ..." came on its stderr */
 } relay_outcome_t;
 
-/* Runs argv[0] (a path) with argv and this process's environment, in a process group of its own, so that a signal to this group (Ctrl-C, timeout) reaches
- * the child only through the relay. The child's stdin is empty: the caller's is left unread. */
+/* Runs argv[0] (a path) with argv and this process's environment, in a process group of its own, so that a signal to this group (Ctrl-C, timeout)
+ * reaches the child only through the relay. The child's stdin is empty: the caller's is left unread. */
 CHECKED dfaiss_status_t relay_run(char *const *argv, relay_outcome_t *outcome, dfaiss_error_t *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* Exit codes, error lines and objects. Error texts may hold what a hostile file holds, so that they are made printable before they reach a terminal. */
+/* Exit codes, error lines and objects. Error texts may hold what a hostile file holds, so that they are made printable before they reach a terminal.
+ */
 #include "cli/report.h"
 
 #include <errno.h>
@@ -12,32 +13,19 @@
  * for the other ranks. 99 tells a batch system to start the job again from its checkpoint. All else is 1: the machine (disk, memory,
  * MPI) or a defect. */
 static const int exit_codes[DFAISS_STATUS_COUNT] = {
-    [DFAISS_OK] = 0,
-    [DFAISS_ERR_ARG] = 2,
-    [DFAISS_ERR_CONFIG] = 2,
-    [DFAISS_ERR_NOT_FOUND] = 2,
-    [DFAISS_ERR_EXISTS] = 2,
-    [DFAISS_ERR_UNSUPPORTED] = 2,
-    [DFAISS_ERR_DATA] = 3,
-    [DFAISS_ERR_CHECKPOINT] = 3,
-    [DFAISS_ERR_PEER] = 4,
-    [DFAISS_ERR_TIMEOUT] = 4,
-    [DFAISS_ERR_INTERRUPTED] = 99,
-    [DFAISS_ERR_IO] = 1,
-    [DFAISS_ERR_SPACE] = 1,
-    [DFAISS_ERR_MEMORY] = 1,
-    [DFAISS_ERR_STATE] = 1,
-    [DFAISS_ERR_FAISS] = 1,
-    [DFAISS_ERR_MPI] = 1,
-    [DFAISS_ERR_INTERNAL] = 1,
+    [DFAISS_OK] = 0,         [DFAISS_ERR_ARG] = 2,         [DFAISS_ERR_CONFIG] = 2,       [DFAISS_ERR_NOT_FOUND] = 2,
+    [DFAISS_ERR_EXISTS] = 2, [DFAISS_ERR_UNSUPPORTED] = 2, [DFAISS_ERR_DATA] = 3,         [DFAISS_ERR_CHECKPOINT] = 3,
+    [DFAISS_ERR_PEER] = 4,   [DFAISS_ERR_TIMEOUT] = 4,     [DFAISS_ERR_INTERRUPTED] = 99, [DFAISS_ERR_IO] = 1,
+    [DFAISS_ERR_SPACE] = 1,  [DFAISS_ERR_MEMORY] = 1,      [DFAISS_ERR_STATE] = 1,        [DFAISS_ERR_FAISS] = 1,
+    [DFAISS_ERR_MPI] = 1,    [DFAISS_ERR_INTERNAL] = 1,
 };
 
 int report_exit_code(dfaiss_status_t status) {
     return (unsigned)status < DFAISS_STATUS_COUNT ? exit_codes[status] : 1;
 }
 
-/* Line breaks and control characters become blanks: an error is one line, whatever name or key it quotes. Of a text that is no UTF-8, or was cut within a
- * character, only what is ASCII is kept. */
+/* Line breaks and control characters become blanks: an error is one line, whatever name or key it quotes. Of a text that is no UTF-8, or was cut
+ * within a character, only what is ASCII is kept. */
 static void copy_printable(const char *from, char *to, size_t capacity) {
     snprintf(to, capacity, "%s", from);
     json_t *string = json_string(to);

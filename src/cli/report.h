@@ -11,8 +11,8 @@
 /* The exit code of a status. */
 int report_exit_code(dfaiss_status_t status);
 
-/* A failure: the line "dfaiss: TEXT" on stderr, and with --json the object {"error": {"code", "text", "where"}} on stdout, unless the run has answered
- * with an object already. Only the process that speaks says anything. */
+/* A failure: the line "dfaiss: TEXT" on stderr, and with --json the object {"error": {"code", "text", "where"}} on stdout, unless the run has
+ * answered with an object already. Only the process that speaks says anything. */
 void report_error(const program_t *program, const dfaiss_error_t *err);
 
 /* A JSON string of a text that may be anything, such as a path (new reference; NULL: no memory). What is not UTF-8 is replaced. */

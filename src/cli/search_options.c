@@ -43,13 +43,13 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
     }
 }
 
-static const arguments_t arguments = {
-    .command = "search",
-    .help = "Loads a saved index onto the servers of a job and searches it for the neighbours of queries. Started without mpirun it starts the job itself, "
-            "with as many servers as saved the index.",
-    .options = options_table,
-    .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS,
-    .set = set_option};
+static const arguments_t arguments = {.command = "search",
+                                      .help = "Loads a saved index onto the servers of a job and searches it for the neighbours of queries. Started "
+                                              "without mpirun it starts the job itself, "
+                                              "with as many servers as saved the index.",
+                                      .options = options_table,
+                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS,
+                                      .set = set_option};
 
 dfaiss_status_t search_options_parse(program_t *program, int argc, char **argv, search_options_t *options, bool *helped, dfaiss_error_t *err) {
     search_options_t parsed = {.k = DEFAULT_K, .timeout = default_timeout};

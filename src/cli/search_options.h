@@ -9,10 +9,10 @@
 typedef struct search_options {
     const char *storage, *index, *queries;
     int64_t k;
-    int64_t nprobe;          /* 0: as configured */
-    int64_t batch;           /* queries a request; 0: not given */
-    const char *groundtruth; /* NULL: none */
-    const char *output;      /* NULL: none */
+    int64_t nprobe;            /* 0: as configured */
+    int64_t batch;             /* queries a request; 0: not given */
+    const char *groundtruth;   /* NULL: none */
+    const char *output;        /* NULL: none */
     search_output_form_t form; /* of the output */
     raw_options_t raw;
     int64_t servers; /* 0: not given */

@@ -99,8 +99,11 @@ static dfaiss_status_t send_batch(client_t *client, int server, const char *inde
         free(sent);
         return status;
     }
-    *sent = (sent_batch_t){
-        .next = client->batches, .correlation = correlation, .server = server, .first_id = batch->ids ? batch->ids[0] : batch->first_id, .sent_at = clock_nanoseconds()};
+    *sent = (sent_batch_t){.next = client->batches,
+                           .correlation = correlation,
+                           .server = server,
+                           .first_id = batch->ids ? batch->ids[0] : batch->first_id,
+                           .sent_at = clock_nanoseconds()};
     client->batches = sent;
     client->under_way[server]++;
     return DFAISS_OK;
@@ -112,7 +115,8 @@ dfaiss_status_t client_add(client_t *client, const char *index, const client_bat
     if (status == DFAISS_OK && client->broken != DFAISS_OK)
         status = error_set(err, client->broken, client->broken_error.where, "%s", client->broken_error.text);
     if (status == DFAISS_OK && (batch->n < 1 || batch->dim < 1))
-        status = error_set(err, DFAISS_ERR_ARG, "n", "a batch has %lld vectors of dimension %lld; both must be at least 1", (long long)batch->n, (long long)batch->dim);
+        status = error_set(err, DFAISS_ERR_ARG, "n", "a batch has %lld vectors of dimension %lld; both must be at least 1", (long long)batch->n,
+                           (long long)batch->dim);
     if (status == DFAISS_OK)
         status = wait_for_credit(client, server, err);
     if (status == DFAISS_OK)

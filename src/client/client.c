@@ -93,14 +93,15 @@ static void forget_departure(departure_t *departure) {
         free(departure);
 }
 
-static dfaiss_status_t wait_for_answer(client_t *client, int server, message_kind_t kind, bool limited, const departure_t *departure, dfaiss_error_t *err) {
+static dfaiss_status_t wait_for_answer(client_t *client, int server, message_kind_t kind, bool limited, const departure_t *departure,
+                                       dfaiss_error_t *err) {
     int64_t begin = clock_nanoseconds();
     while (!client->answered || !departure->left) {
         TRY(client_turn(client, err));
         double waited = (double)(clock_nanoseconds() - begin) * 1e-9;
         if (limited && client->timeout > 0 && waited > client->timeout && !client->answered)
-            return error_set(err, DFAISS_ERR_TIMEOUT, message_kind_name(kind), "server %d has not answered a message of kind %s for %.1f seconds", server,
-                             message_kind_name(kind), waited);
+            return error_set(err, DFAISS_ERR_TIMEOUT, message_kind_name(kind), "server %d has not answered a message of kind %s for %.1f seconds",
+                             server, message_kind_name(kind), waited);
     }
     return DFAISS_OK;
 }
@@ -115,14 +116,15 @@ static dfaiss_status_t read_outcome(transport_message_t *answer, bytes_reader_t 
     return said_status;
 }
 
-static dfaiss_status_t send_and_wait(client_t *client, int server, message_kind_t kind, const bytes_writer_t *body, const void *bulk, size_t bulk_size,
-                                     bool limited, dfaiss_error_t *err) {
+static dfaiss_status_t send_and_wait(client_t *client, int server, message_kind_t kind, const bytes_writer_t *body, const void *bulk,
+                                     size_t bulk_size, bool limited, dfaiss_error_t *err) {
     TRY(message_written(body, kind, err));
     departure_t *departure = calloc(1, sizeof *departure);
     if (!departure)
         return error_memory(err, sizeof *departure, "a message");
     int rank = transport_server_rank(client->transport, server);
-    dfaiss_status_t status = transport_send(client->transport, rank, kind, client->asked, body->data, body->size, bulk, bulk_size, note_departure, departure, err);
+    dfaiss_status_t status =
+        transport_send(client->transport, rank, kind, client->asked, body->data, body->size, bulk, bulk_size, note_departure, departure, err);
     if (status != DFAISS_OK) {
         free(departure);
         return status;
@@ -163,7 +165,8 @@ dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, by
     return DFAISS_OK;
 }
 
-dfaiss_status_t client_tell(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, dfaiss_error_t *err) {
+dfaiss_status_t client_tell(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
+                            dfaiss_error_t *err) {
     transport_message_t answer;
     bytes_reader_t result;
     TRY(client_ask(client, server, kind, body, bulk, bulk_size, false, &answer, &result, err));

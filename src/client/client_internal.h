@@ -41,13 +41,14 @@ struct client {
     int64_t failed_id;
 };
 
-/* Sends a question to a server (number) and waits for its answer. On success *answer, whose outcome was OK, is the caller's, and *result stands behind
- * the outcome. limited: the client's time-out counts. bulk is borrowed for the call; after a time-out or a failure of the transport, until the
+/* Sends a question to a server (number) and waits for its answer. On success *answer, whose outcome was OK, is the caller's, and *result stands
+ * behind the outcome. limited: the client's time-out counts. bulk is borrowed for the call; after a time-out or a failure of the transport, until the
  * transport is destroyed, and every later call fails alike. */
-CHECKED dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, bool limited,
-                                   transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err);
+CHECKED dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
+                                   bool limited, transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err);
 /* The same where nothing but the outcome matters. */
-CHECKED dfaiss_status_t client_tell(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, dfaiss_error_t *err);
+CHECKED dfaiss_status_t client_tell(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
+                                    dfaiss_error_t *err);
 
 /* One turn of the transport: takes what arrived, or rests. */
 CHECKED dfaiss_status_t client_turn(client_t *client, dfaiss_error_t *err);

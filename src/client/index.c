@@ -28,7 +28,8 @@ static dfaiss_status_t ask_loaded(client_t *client, message_kind_t kind, bytes_w
     if (status == DFAISS_OK && !config)
         status = error_memory(err, loaded.config_size, "a configuration");
     if (status == DFAISS_OK)
-        *out = (client_index_t){.generation = loaded.generation, .rows = loaded.rows, .next_id = loaded.next_id, .own_ids = loaded.own_ids, .config = config};
+        *out = (client_index_t){
+            .generation = loaded.generation, .rows = loaded.rows, .next_id = loaded.next_id, .own_ids = loaded.own_ids, .config = config};
     return status;
 }
 

@@ -18,8 +18,8 @@ static dfaiss_status_t check_arguments(int64_t nq, int64_t dim, int64_t k, int64
     return DFAISS_OK;
 }
 
-dfaiss_status_t client_search(client_t *client, const char *index, int64_t nq, int64_t dim, const float *queries, int64_t k, int64_t nprobe, void **block,
-                              size_t *block_size, dfaiss_error_t *err) {
+dfaiss_status_t client_search(client_t *client, const char *index, int64_t nq, int64_t dim, const float *queries, int64_t k, int64_t nprobe,
+                              void **block, size_t *block_size, dfaiss_error_t *err) {
     TRY(client_check_name(index, err));
     TRY(check_arguments(nq, dim, k, nprobe, err));
     message_search_t message = {.nq = nq, .dim = dim, .k = k, .nprobe = nprobe};
@@ -69,8 +69,8 @@ static dfaiss_status_t note_blocks(fetched_t *fetched, const uint8_t **blocks, s
     return bytes_reader_done(&fetched->result) ? DFAISS_OK : message_malformed(MESSAGE_ANSWER, err);
 }
 
-static dfaiss_status_t fetch_from(client_t *client, int server, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids,
-                                  fetched_t *fetched, const uint8_t **blocks, size_t *sizes, dfaiss_error_t *err) {
+static dfaiss_status_t fetch_from(client_t *client, int server, const char *index, int64_t n, const int32_t *servers, const int64_t *rows,
+                                  const int64_t *ids, fetched_t *fetched, const uint8_t **blocks, size_t *sizes, dfaiss_error_t *err) {
     fetched->n = 0;
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] < 0 || servers[i] != server)
@@ -85,7 +85,8 @@ static dfaiss_status_t fetch_from(client_t *client, int server, const char *inde
 }
 
 /* Appends the blocks of n hits to what is there; ends count from its begin. */
-static dfaiss_status_t append(int64_t n, const uint8_t *const *blocks, const size_t *sizes, bytes_writer_t *metadata, uint64_t *ends, dfaiss_error_t *err) {
+static dfaiss_status_t append(int64_t n, const uint8_t *const *blocks, const size_t *sizes, bytes_writer_t *metadata, uint64_t *ends,
+                              dfaiss_error_t *err) {
     for (int64_t i = 0; i < n; i++) {
         bytes_put(metadata, blocks[i], sizes[i]);
         ends[i] = metadata->size;
@@ -134,8 +135,8 @@ static dfaiss_status_t fetch_all(client_t *client, const char *index, int64_t n,
     return DFAISS_OK;
 }
 
-dfaiss_status_t client_fetch(client_t *client, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids, uint8_t **metadata,
-                             uint64_t *ends, dfaiss_error_t *err) {
+dfaiss_status_t client_fetch(client_t *client, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids,
+                             uint8_t **metadata, uint64_t *ends, dfaiss_error_t *err) {
     TRY(client_check_name(index, err));
     bytes_writer_t joined = {0};
     fetching_t fetching = {

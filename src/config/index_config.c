@@ -55,7 +55,8 @@ static const char placeholder[] = "{centroids}";
 
 static dfaiss_status_t check_factory(const char *factory, const char *where, dfaiss_error_t *err) {
     if (is_binary(factory))
-        return error_set(err, DFAISS_ERR_CONFIG, where, "%s: faiss_factory '%s' makes a binary index; only indexes of numbers are supported", where, factory);
+        return error_set(err, DFAISS_ERR_CONFIG, where, "%s: faiss_factory '%s' makes a binary index; only indexes of numbers are supported", where,
+                         factory);
     for (const char *brace = strpbrk(factory, "{}"); brace; brace = strpbrk(brace + strlen(placeholder), "{}")) {
         if (!starts_with(brace, placeholder))
             return error_set(err, DFAISS_ERR_CONFIG, where, "%s: faiss_factory '%s' may hold %s, and no other braces", where, factory, placeholder);
@@ -84,10 +85,11 @@ dfaiss_status_t index_config_check(const index_config_t *config, const char *whe
     TRY(check_kind(config, where, err));
     TRY(check_lists(config, where, err));
     if (config->index_builder_type == CONFIG_KIND_knnlm && config->dim % config->code_size != 0)
-        return error_set(err, DFAISS_ERR_CONFIG, where, "%s: dim is %lld and code_size is %lld; expected a dim that is a multiple of code_size", where,
-                         (long long)config->dim, (long long)config->code_size);
+        return error_set(err, DFAISS_ERR_CONFIG, where, "%s: dim is %lld and code_size is %lld; expected a dim that is a multiple of code_size",
+                         where, (long long)config->dim, (long long)config->code_size);
     if (config->segment_rows != 0 && config->segment_rows < 1024)
-        return error_set(err, DFAISS_ERR_CONFIG, where, "%s: segment_rows is %lld; expected 0, or 1024 or more", where, (long long)config->segment_rows);
+        return error_set(err, DFAISS_ERR_CONFIG, where, "%s: segment_rows is %lld; expected 0, or 1024 or more", where,
+                         (long long)config->segment_rows);
     return DFAISS_OK;
 }
 

@@ -1,7 +1,7 @@
 /* The configuration of an index: one table of keys that parses, prints and documents it.
  *
- * Text form is a JSON object. Numbers, true and false may come as strings ("dim": "768"). A key that is not in the table is an error that names the nearest
- * known one; keys under "extra" are kept untouched. Values out of range are errors that name key, value and range.
+ * Text form is a JSON object. Numbers, true and false may come as strings ("dim": "768"). A key that is not in the table is an error that names the
+ * nearest known one; keys under "extra" are kept untouched. Values out of range are errors that name key, value and range.
  */
 #ifndef CONFIG_INDEX_CONFIG_H
 #define CONFIG_INDEX_CONFIG_H
@@ -14,14 +14,14 @@
 
 #include "base/error.h"
 
-typedef enum config_kind { /* index_builder_type */
-    CONFIG_KIND_factory,   /* none given: faiss_factory says it */
-    CONFIG_KIND_flat,
-    CONFIG_KIND_ivf_simple,
-    CONFIG_KIND_knnlm,
-    CONFIG_KIND_hnswsq,
-    CONFIG_KIND_ivfsq,
-    CONFIG_KIND_ivf_gpu,
+typedef enum config_kind {                      /* index_builder_type */
+                           CONFIG_KIND_factory, /* none given: faiss_factory says it */
+                           CONFIG_KIND_flat,
+                           CONFIG_KIND_ivf_simple,
+                           CONFIG_KIND_knnlm,
+                           CONFIG_KIND_hnswsq,
+                           CONFIG_KIND_ivfsq,
+                           CONFIG_KIND_ivf_gpu,
 } config_kind_t;
 
 typedef enum config_metric { CONFIG_METRIC_dot, CONFIG_METRIC_l2, CONFIG_METRIC_cosine } config_metric_t;
@@ -65,7 +65,8 @@ CHECKED dfaiss_status_t index_config_read(const char *path, index_config_t **con
 CHECKED dfaiss_status_t index_config_from_json(const json_t *object, const char *where, index_config_t **config, dfaiss_error_t *err);
 void index_config_destroy(index_config_t *config);
 
-/* The rules between keys (dim is a multiple of code_size, and so on). Parsing applies them; once dim was taken from the data they are checked again. */
+/* The rules between keys (dim is a multiple of code_size, and so on). Parsing applies them; once dim was taken from the data they are checked again.
+ */
 CHECKED dfaiss_status_t index_config_check(const index_config_t *config, const char *where, dfaiss_error_t *err);
 
 /* The configuration as JSON: every key that differs from its default, or all with `all`. *text is malloc'ed and the caller's. */

@@ -17,13 +17,20 @@ static const char *const placements[] = {"rows", "lists", NULL};
 #define MANY_ROWS 0x1p40
 
 #define KEY(of_type, field, value, about) .name = #field, .type = of_type, .offset = offsetof(index_config_t, field), .fallback = value, .help = about
-#define CHOICE(field, value, names, about) {KEY(KEY_CHOICE, field, value, about), .choices = names}
-#define TEXT(field, about) {KEY(KEY_TEXT, field, "null", about), .capacity = sizeof ((index_config_t *)NULL)->field}
-#define INTEGER(field, value, least, most, about) {KEY(KEY_INTEGER, field, value, about), .low = least, .high = most}
-#define NUMBER(field, value, least, most, about) {KEY(KEY_NUMBER, field, value, about), .low = least, .high = most}
-#define SHARE(field, value, about) {KEY(KEY_SHARE, field, value, about)}
-#define SWITCH(field, value, about) {KEY(KEY_SWITCH, field, value, about)}
-#define OBJECT(field, about) {KEY(KEY_OBJECT, field, "null", about)}
+#define CHOICE(field, value, names, about) \
+    { KEY(KEY_CHOICE, field, value, about), .choices = names }
+#define TEXT(field, about) \
+    { KEY(KEY_TEXT, field, "null", about), .capacity = sizeof((index_config_t *)NULL)->field }
+#define INTEGER(field, value, least, most, about) \
+    { KEY(KEY_INTEGER, field, value, about), .low = least, .high = most }
+#define NUMBER(field, value, least, most, about) \
+    { KEY(KEY_NUMBER, field, value, about), .low = least, .high = most }
+#define SHARE(field, value, about) \
+    { KEY(KEY_SHARE, field, value, about) }
+#define SWITCH(field, value, about) \
+    { KEY(KEY_SWITCH, field, value, about) }
+#define OBJECT(field, about) \
+    { KEY(KEY_OBJECT, field, "null", about) }
 
 const config_key_t config_keys[] = {
     CHOICE(index_builder_type, "null", kinds, "kind of index; this or faiss_factory"),

@@ -19,10 +19,10 @@ typedef enum key_type {
 typedef struct config_key {
     const char *name;
     key_type_t type;
-    size_t offset;         /* of the field in index_config_t */
-    const char *fallback;  /* the default as JSON; "null" where a key has none */
-    double low, high;      /* KEY_INTEGER, KEY_NUMBER; integers that JSON readers hold exactly, thus within 2^53 */
-    size_t capacity;       /* KEY_TEXT */
+    size_t offset;              /* of the field in index_config_t */
+    const char *fallback;       /* the default as JSON; "null" where a key has none */
+    double low, high;           /* KEY_INTEGER, KEY_NUMBER; integers that JSON readers hold exactly, thus within 2^53 */
+    size_t capacity;            /* KEY_TEXT */
     const char *const *choices; /* KEY_CHOICE; ends with NULL; a name "" stands for no value and cannot be written */
     const char *help;
 } config_key_t;

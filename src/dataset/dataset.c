@@ -196,9 +196,6 @@ int dataset_files(const dataset_t *dataset) {
 
 void dataset_file(const dataset_t *dataset, int file, dataset_file_t *out) {
     const part_t *part = &dataset->parts[file];
-    *out = (dataset_file_t){.path = part->path,
-                            .bytes = part->map.size,
-                            .modified = part->map.modified,
-                            .first = part->first,
-                            .rows = part->layout.rows};
+    *out = (dataset_file_t){
+        .path = part->path, .bytes = part->map.size, .modified = part->map.modified, .first = part->first, .rows = part->layout.rows};
 }

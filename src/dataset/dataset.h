@@ -12,8 +12,8 @@
 #include "base/element.h"
 #include "base/error.h"
 
-/* How to read files without a header. With it, every file is read so, whatever its ending. rows 0: as many as each file holds (its size must then be a
- * whole number of rows); else the first `rows` of each. */
+/* How to read files without a header. With it, every file is read so, whatever its ending. rows 0: as many as each file holds (its size must then be
+ * a whole number of rows); else the first `rows` of each. */
 typedef struct dataset_raw {
     element_t element;
     int64_t dim;

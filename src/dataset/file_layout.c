@@ -52,7 +52,7 @@ typedef struct format {
 } format_t;
 
 static const format_t formats[] = {
-    {".fvecs", FAMILY_VECS, COMPONENT_f32}, {".bvecs", FAMILY_VECS, COMPONENT_u8}, {".ivecs", FAMILY_VECS, COMPONENT_i32},
+    {".fvecs", FAMILY_VECS, COMPONENT_f32}, {".bvecs", FAMILY_VECS, COMPONENT_u8},  {".ivecs", FAMILY_VECS, COMPONENT_i32},
     {".fbin", FAMILY_BIN, COMPONENT_f32},   {".f16bin", FAMILY_BIN, COMPONENT_f16}, {".u8bin", FAMILY_BIN, COMPONENT_u8},
     {".i8bin", FAMILY_BIN, COMPONENT_i8},   {".ibin", FAMILY_BIN, COMPONENT_i32},   {".i64bin", FAMILY_BIN, COMPONENT_i64},
     {".npy", FAMILY_NPY, COMPONENT_COUNT},
@@ -195,7 +195,8 @@ static dfaiss_status_t check_raw(const dataset_raw_t *raw, dfaiss_error_t *err) 
     if (element_size(raw->element) == 0)
         return error_set(err, DFAISS_ERR_ARG, "raw", "the element type of a raw file must be one of f32, f16, u8, i8");
     if (raw->dim < 1 || raw->dim > DATASET_DIM_MAX)
-        return error_set(err, DFAISS_ERR_ARG, "dim", "a raw file needs a dimension from 1 to %d; %lld was given", DATASET_DIM_MAX, (long long)raw->dim);
+        return error_set(err, DFAISS_ERR_ARG, "dim", "a raw file needs a dimension from 1 to %d; %lld was given", DATASET_DIM_MAX,
+                         (long long)raw->dim);
     if (raw->rows < 0)
         return error_set(err, DFAISS_ERR_ARG, "rows", "the rows of a raw file must be 0 (all) or more; %lld were given", (long long)raw->rows);
     return DFAISS_OK;
@@ -206,11 +207,11 @@ dfaiss_status_t file_layout_raw(const char *path, const file_map_t *map, const d
     size_t stride = (size_t)raw->dim * element_size(raw->element);
     size_t held = map->size / stride, left_over = map->size % stride;
     if (raw->rows > 0 && (size_t)raw->rows > held)
-        return error_set(err, DFAISS_ERR_DATA, path, "%s has %zu bytes, which hold %zu rows of %lld %s; %lld rows are expected", path, map->size, held,
-                         (long long)raw->dim, element_name(raw->element), (long long)raw->rows);
+        return error_set(err, DFAISS_ERR_DATA, path, "%s has %zu bytes, which hold %zu rows of %lld %s; %lld rows are expected", path, map->size,
+                         held, (long long)raw->dim, element_name(raw->element), (long long)raw->rows);
     if (raw->rows == 0 && left_over > 0)
-        return error_set(err, DFAISS_ERR_DATA, path, "%s has %zu bytes, which is no whole number of rows of %zu bytes (%lld %s): %zu are left over", path,
-                         map->size, stride, (long long)raw->dim, element_name(raw->element), left_over);
+        return error_set(err, DFAISS_ERR_DATA, path, "%s has %zu bytes, which is no whole number of rows of %zu bytes (%lld %s): %zu are left over",
+                         path, map->size, stride, (long long)raw->dim, element_name(raw->element), left_over);
     *out = (file_layout_t){
         .component = (component_t)raw->element, .rows = raw->rows > 0 ? raw->rows : (int64_t)held, .columns = raw->dim, .stride = stride};
     return DFAISS_OK;

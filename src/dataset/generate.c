@@ -98,7 +98,8 @@ static dfaiss_status_t allocate_all(generation_t *generation, dfaiss_error_t *er
 
 static dfaiss_status_t open_file(const generation_t *generation, const char *stem, int64_t rows, vector_writer_t **out, dfaiss_error_t *err) {
     const generate_options_t *options = generation->options;
-    static const char *const endings[ELEMENT_COUNT] = {[ELEMENT_f32] = "fbin", [ELEMENT_f16] = "f16bin", [ELEMENT_u8] = "u8bin", [ELEMENT_i8] = "i8bin"};
+    static const char *const endings[ELEMENT_COUNT] = {
+        [ELEMENT_f32] = "fbin", [ELEMENT_f16] = "f16bin", [ELEMENT_u8] = "u8bin", [ELEMENT_i8] = "i8bin"};
     char name[32], path[PATH_MAX];
     snprintf(name, sizeof name, "%s.%s", stem, endings[options->element]);
     TRY(file_join(path, sizeof path, options->directory, name, err));

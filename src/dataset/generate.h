@@ -22,8 +22,8 @@ typedef struct generate_options {
 
 typedef void generate_progress_t(void *context, const char *step, double fraction);
 
-/* Writes base.{fbin,f16bin,u8bin,i8bin}, query.<same>, groundtruth.ibin; progress may be NULL. Blocks of bounded memory: rows may exceed it, queries may
- * not. Rows are below 2^31. ERR_ARG names the option that is out of range; on failure no file is left half-written under its name. */
+/* Writes base.{fbin,f16bin,u8bin,i8bin}, query.<same>, groundtruth.ibin; progress may be NULL. Blocks of bounded memory: rows may exceed it, queries
+ * may not. Rows are below 2^31. ERR_ARG names the option that is out of range; on failure no file is left half-written under its name. */
 CHECKED dfaiss_status_t dataset_generate(const generate_options_t *options, generate_progress_t *progress, void *context, dfaiss_error_t *err);
 
 #endif

@@ -12,8 +12,8 @@ typedef struct metadata_file metadata_file_t;
 CHECKED dfaiss_status_t metadata_file_open(const char *path, metadata_file_t **out, dfaiss_error_t *err);
 void metadata_file_close(metadata_file_t *file);
 
-/* Appends the next n lines to `out`, without their newlines; ends uint64_t[n] receives where each ends, counted from out's size at the call. A line that is
- * not a JSON object, or too few lines: ERR_DATA with file and line. */
+/* Appends the next n lines to `out`, without their newlines; ends uint64_t[n] receives where each ends, counted from out's size at the call. A line
+ * that is not a JSON object, or too few lines: ERR_DATA with file and line. */
 CHECKED dfaiss_status_t metadata_file_read(metadata_file_t *file, int64_t n, bytes_writer_t *out, uint64_t *ends, dfaiss_error_t *err);
 
 /* Checks that the file has exactly n lines, each a JSON object, without keeping them (the whole check before a build starts). */

@@ -126,7 +126,8 @@ static dfaiss_status_t find_text(const char *path, const file_map_t *map, cursor
     if (length > HEADER_MAX)
         return error_set(err, DFAISS_ERR_DATA, path, "%s says that its header takes %zu bytes; at most %d are accepted", path, length, HEADER_MAX);
     if (length > map->size - begin)
-        return error_set(err, DFAISS_ERR_DATA, path, "%s has %zu bytes, but its header alone takes %zu (truncated?)", path, map->size, begin + length);
+        return error_set(err, DFAISS_ERR_DATA, path, "%s has %zu bytes, but its header alone takes %zu (truncated?)", path, map->size,
+                         begin + length);
     text->next = (const char *)bytes + begin;
     text->end = text->next + length;
     return DFAISS_OK;
@@ -138,9 +139,10 @@ static dfaiss_status_t fail_unreadable(const char *path, const cursor_t *text, d
     for (const char *next = text->next; next < text->end && length + 1 < sizeof excerpt; next++)
         excerpt[length++] = isprint((unsigned char)*next) ? *next : '?';
     excerpt[length] = 0;
-    return error_set(err, DFAISS_ERR_DATA, path,
-                     "%s: its header is not understood: %s; expected is {'descr': '<f4' or the like, 'fortran_order': False, 'shape': (rows, columns)}",
-                     path, excerpt);
+    return error_set(
+        err, DFAISS_ERR_DATA, path,
+        "%s: its header is not understood: %s; expected is {'descr': '<f4' or the like, 'fortran_order': False, 'shape': (rows, columns)}", path,
+        excerpt);
 }
 
 static dfaiss_status_t find_component(const char *path, const char *descr, file_use_t use, component_t *out, dfaiss_error_t *err) {

@@ -105,9 +105,9 @@ static dfaiss_status_t encode(const engine_store_t *store, codes_block_t *made, 
 
 static dfaiss_status_t transform_and_encode(engine_block_t *block, int64_t n, const float *x, dfaiss_error_t *err) {
     const engine_template_t *template = block->store->template;
-    float *transformed = template->layout.transformed ? malloc((size_t)BUILD_PIECE * (size_t)template->inner_dim * sizeof(float)) : NULL;
+    float *transformed = template->layout.transformed ? malloc((size_t)BUILD_PIECE * (size_t) template->inner_dim * sizeof(float)) : NULL;
     if (template->layout.transformed && !transformed)
-        return error_memory(err, (size_t)BUILD_PIECE * (size_t)template->inner_dim * sizeof(float), "transforming vectors");
+        return error_memory(err, (size_t)BUILD_PIECE * (size_t) template->inner_dim * sizeof(float), "transforming vectors");
     dfaiss_status_t status = DFAISS_OK;
     for (int64_t at = 0; status == DFAISS_OK && at < n; at += BUILD_PIECE) {
         int64_t count = n - at < BUILD_PIECE ? n - at : BUILD_PIECE;
@@ -196,9 +196,15 @@ static void take_from_scan(void *context, int64_t query, int64_t n, float *score
 
 static dfaiss_status_t search_vectors(engine_search_t *search, int64_t deadline, bool *done, dfaiss_error_t *err) {
     if (search->stage == STAGE_NONE) {
-        exact_job_t job = {.larger_is_better = search->template->larger_is_better, .dim = search->template->inner_dim, .nq = search->nq,
-                           .queries = search->inner_queries, .k = search->k, .rows = search->store->rows, .rows_of = vectors_from,
-                           .take = take_from_scan, .context = search};
+        exact_job_t job = {.larger_is_better = search->template->larger_is_better,
+                           .dim = search->template->inner_dim,
+                           .nq = search->nq,
+                           .queries = search->inner_queries,
+                           .k = search->k,
+                           .rows = search->store->rows,
+                           .rows_of = vectors_from,
+                           .take = take_from_scan,
+                           .context = search};
         if (!search->store_scan)
             TRY(exact_scan_create(search->team, &search->store_scan, err));
         TRY(exact_scan_begin(search->store_scan, &job, err));
@@ -217,8 +223,9 @@ static dfaiss_status_t scan_codes(void *context, lane_t *lane, int thread, dfais
         count = lane->end - lane->position;
     if (count > 0) {
         const uint8_t *codes = codes_from(parts, lane->position, &count);
-        int code = shim_scanner_scan(search->threads[thread].scanner, count, codes, NULL, lane->position,
-                                     search_slot_scores(search, lane->share, lane->query), search_slot_rows(search, lane->share, lane->query), search->k);
+        int code =
+            shim_scanner_scan(search->threads[thread].scanner, count, codes, NULL, lane->position,
+                              search_slot_scores(search, lane->share, lane->query), search_slot_rows(search, lane->share, lane->query), search->k);
         if (code != SHIM_OK)
             return engine_failure(code, DFAISS_ERR_FAISS, "searching", err);
     }

@@ -10,8 +10,8 @@
  *
  * Vectors are numbered by *rows* of the store, 0 upwards in the order in which they are built in.
  *
- * Two threads work on a store. The *builder* turns vectors into a block (engine_block_build), which no search sees; it may copy a list to larger memory,
- * but never changes what searches read. The *main* thread links the block in (a few pointer swaps), searches, and frees what a link replaced.
+ * Two threads work on a store. The *builder* turns vectors into a block (engine_block_build), which no search sees; it may copy a list to larger
+ * memory, but never changes what searches read. The *main* thread links the block in (a few pointer swaps), searches, and frees what a link replaced.
  * A block must be linked, or destroyed, before the next one is built. The builder lets faiss use OpenMP with `omp_set_num_threads` of its own
  * thread; searches share out their work over a team and let each faiss call run with one thread.
  */
@@ -71,7 +71,8 @@ CHECKED dfaiss_status_t engine_template_train(engine_template_t *template, int64
 
 /* The trained template as bytes, and back. A template read from bytes is checked against the configuration (dimension, metric, class). */
 CHECKED dfaiss_status_t engine_template_write(const engine_template_t *template, bytes_writer_t *out, dfaiss_error_t *err);
-CHECKED dfaiss_status_t engine_template_read(const index_config_t *config, const void *bytes, size_t size, engine_template_t **out, dfaiss_error_t *err);
+CHECKED dfaiss_status_t engine_template_read(const index_config_t *config, const void *bytes, size_t size, engine_template_t **out,
+                                             dfaiss_error_t *err);
 
 /* Centroids: out float[lists][dim of the lists]; *dim receives that dimension (it differs from the index's behind a transform). */
 CHECKED dfaiss_status_t engine_template_centroids(const engine_template_t *template, float *out, int64_t *dim, dfaiss_error_t *err);
@@ -113,7 +114,8 @@ CHECKED dfaiss_status_t engine_search_create(const engine_template_t *template, 
 void engine_search_destroy(engine_search_t *search);
 
 /* Begins: queries float[nq][dim] (copied; normalised here for cosine), k >= 1, effort: nprobe, or efSearch for HNSW. nq >= 1. */
-CHECKED dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const float *queries, int64_t k, int64_t effort, dfaiss_error_t *err);
+CHECKED dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const float *queries, int64_t k, int64_t effort,
+                                            dfaiss_error_t *err);
 
 /* Scans vectors exactly that are not indexed (yet): rows first to first + n - 1, of a file's type. *cursor starts at 0, and the call goes on from
  * there until *cursor is n or the deadline is reached. */
@@ -135,16 +137,18 @@ int64_t engine_store_segments(const engine_store_t *store);
 void engine_store_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);
 /* codes: the codes of a segment, uint8_t[rows][code_size]; borrowed. */
 const uint8_t *engine_store_segment_codes(const engine_store_t *store, int64_t segment);
-/* hnsw, opaque: the segment as faiss writes (and reads) an index, without the transforms in front, followed by 16 bytes of checksum. sink gets the bytes
- * in order and returns false to stop (its own error is then in err). */
+/* hnsw, opaque: the segment as faiss writes (and reads) an index, without the transforms in front, followed by 16 bytes of checksum. sink gets the
+ * bytes in order and returns false to stop (its own error is then in err). */
 typedef bool engine_sink_t(void *context, const void *bytes, size_t size);
-CHECKED dfaiss_status_t engine_store_segment_write(const engine_store_t *store, int64_t segment, engine_sink_t *sink, void *context, dfaiss_error_t *err);
+CHECKED dfaiss_status_t engine_store_segment_write(const engine_store_t *store, int64_t segment, engine_sink_t *sink, void *context,
+                                                   dfaiss_error_t *err);
 /* ivf: one list: codes uint8_t[*size][code_size] and rows int64_t[*size]; borrowed. */
 void engine_store_list(const engine_store_t *store, int64_t list, int64_t *size, const uint8_t **codes, const int64_t **rows);
 
 /* Restoring into an empty store, segment after segment or list after list; memory is the store's and filled by the caller before the next call. */
 CHECKED dfaiss_status_t engine_store_restore_segment(engine_store_t *store, int64_t rows, uint8_t **codes, dfaiss_error_t *err);
-CHECKED dfaiss_status_t engine_store_restore_list(engine_store_t *store, int64_t list, int64_t size, uint8_t **codes, int64_t **rows, dfaiss_error_t *err);
+CHECKED dfaiss_status_t engine_store_restore_list(engine_store_t *store, int64_t list, int64_t size, uint8_t **codes, int64_t **rows,
+                                                  dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *bytes, size_t size, int64_t rows, dfaiss_error_t *err);
 /* After the last part: checks that rows are 0 to `rows` - 1, each once (lists), and makes them visible. */
 CHECKED dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, dfaiss_error_t *err);

@@ -19,7 +19,7 @@
 #endif
 
 enum {
-    GROUP_QUERIES = 512, /* of one matrix product */
+    GROUP_QUERIES = 512,  /* of one matrix product */
     PRODUCT_QUERIES = 20, /* from so many on a product is faster than row by row (as faiss has it) */
     CHUNK = 16,           /* scores looked at together */
     MOST_ROWS = 1024      /* of a tile */
@@ -27,9 +27,9 @@ enum {
 
 /* What one thread works with. */
 typedef struct exact_thread {
-    scratch_t rows;   /* rows made by rows_of: float[tile][dim] */
-    scratch_t scores; /* float[tile][group], or float[tile] */
-    scratch_t norms;  /* of rows: float[tile] */
+    scratch_t rows;         /* rows made by rows_of: float[tile][dim] */
+    scratch_t scores;       /* float[tile][group], or float[tile] */
+    scratch_t norms;        /* of rows: float[tile] */
     scratch_t found_scores; /* float[k] */
     scratch_t found_rows;   /* int64_t[k] */
 } exact_thread_t;
@@ -41,8 +41,8 @@ struct exact_scan {
     int64_t product_count;
     exact_job_t job;
     lanes_t lanes;
-    int64_t tile; /* rows a step */
-    size_t capacity; /* candidates kept for one query of a lane, before all but k are thrown away */
+    int64_t tile;          /* rows a step */
+    size_t capacity;       /* candidates kept for one query of a lane, before all but k are thrown away */
     scratch_t query_norms; /* float[nq] */
     /* A slot belongs to a query in a share: slot = share * nq + query. */
     scratch_t keys;   /* uint64_t[slots][capacity] */
@@ -326,7 +326,8 @@ static dfaiss_status_t scan_by_product(exact_scan_t *scan, const lane_t *lane, c
     if (!job->larger_is_better)
         faiss_fvec_norms_L2sqr(norms, rows, (size_t)job->dim, (size_t)count);
     for (int64_t i = 0; i < count; i++)
-        sieve_queries(scan, slot, lane->queries, products + i * lane->queries, query_norms, job->larger_is_better ? 0 : norms[i], position + (uint32_t)i);
+        sieve_queries(scan, slot, lane->queries, products + i * lane->queries, query_norms, job->larger_is_better ? 0 : norms[i],
+                      position + (uint32_t)i);
     return DFAISS_OK;
 }
 
@@ -432,10 +433,24 @@ dfaiss_status_t engine_exact_merge(config_metric_t metric, int64_t dim, int64_t 
     if (nq == 0 || n == 0)
         return DFAISS_OK;
     size_t spare = (size_t)team_threads(team) * (size_t)k;
-    exact_merge_t merge = {.vectors = vectors, .dim = dim, .first_id = first_id, .k = k, .larger_is_better = metric != CONFIG_METRIC_l2,
-                           .scores = scores, .ids = ids, .spare_scores = malloc(spare * sizeof(float)), .spare_ids = malloc(spare * sizeof(int64_t))};
-    exact_job_t job = {.larger_is_better = merge.larger_is_better, .dim = dim, .nq = nq, .queries = queries, .k = k, .rows = n,
-                       .rows_of = rows_of_file, .take = take_into_file, .context = &merge};
+    exact_merge_t merge = {.vectors = vectors,
+                           .dim = dim,
+                           .first_id = first_id,
+                           .k = k,
+                           .larger_is_better = metric != CONFIG_METRIC_l2,
+                           .scores = scores,
+                           .ids = ids,
+                           .spare_scores = malloc(spare * sizeof(float)),
+                           .spare_ids = malloc(spare * sizeof(int64_t))};
+    exact_job_t job = {.larger_is_better = merge.larger_is_better,
+                       .dim = dim,
+                       .nq = nq,
+                       .queries = queries,
+                       .k = k,
+                       .rows = n,
+                       .rows_of = rows_of_file,
+                       .take = take_into_file,
+                       .context = &merge};
     dfaiss_status_t status = merge.spare_scores && merge.spare_ids ? run_whole(&job, team, err) : error_memory(err, spare * 12, "exact neighbours");
     free(merge.spare_scores);
     free(merge.spare_ids);

@@ -1,5 +1,5 @@
-/* Inside the engine room: exact neighbours among fp32 rows, for flat indexes, for vectors that are not indexed yet, for coarse centroids, and for whole
- * files.
+/* Inside the engine room: exact neighbours among fp32 rows, for flat indexes, for vectors that are not indexed yet, for coarse centroids, and for
+ * whole files.
  *
  * Few queries are compared row by row; many as one matrix product a tile of rows, from which only what beats a query's k-th candidate is looked at.
  * The answer is the k best by score and row, whatever the tiles and threads.
@@ -16,7 +16,8 @@ typedef struct exact_scan exact_scan_t;
  * float[*count][dim]. */
 typedef const float *exact_rows_t(void *context, int64_t row, int64_t *count, float *scratch);
 
-/* What was found for a query in one share of the rows: n <= k, sorted; may be changed. Called once or more a query, never for one query by two threads. */
+/* What was found for a query in one share of the rows: n <= k, sorted; may be changed. Called once or more a query, never for one query by two
+ * threads. */
 typedef void exact_take_t(void *context, int64_t query, int64_t n, float *scores, int64_t *rows, int thread);
 
 typedef struct exact_job {

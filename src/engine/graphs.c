@@ -91,7 +91,7 @@ void graphs_block_end(engine_block_t *block) {
 
 dfaiss_status_t graphs_add(const engine_store_t *store, FaissIndex *index, int64_t n, const float *x, dfaiss_error_t *err) {
     const engine_template_t *template = store->template;
-    size_t bytes = template->layout.transformed ? (size_t)n * (size_t)template->inner_dim * sizeof(float) : 0;
+    size_t bytes = template->layout.transformed ? (size_t)n * (size_t) template->inner_dim * sizeof(float) : 0;
     float *transformed = bytes ? malloc(bytes) : NULL;
     if (bytes && !transformed)
         return error_memory(err, bytes, "transforming vectors");
@@ -161,8 +161,8 @@ void graphs_release(engine_block_t *block) {
 
 /* ---- searching ---- */
 
-/* The parameter lies in the index. Nobody else searches it; the builder may copy it at the same time, and whichever value the copy gets is overwritten
- * before it is used. An index that does not have the parameter is searched as it is. */
+/* The parameter lies in the index. Nobody else searches it; the builder may copy it at the same time, and whichever value the copy gets is
+ * overwritten before it is used. An index that does not have the parameter is searched as it is. */
 static dfaiss_status_t set_effort(engine_search_t *search, const char *parameter, int64_t effort, dfaiss_error_t *err) {
     graphs_parts_t *parts = search->store->parts;
     if (parts->effort == effort)
@@ -223,7 +223,8 @@ static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss
     TRY(scratch_need(&own->scores, (size_t)(count * k), sizeof(float), err));
     TRY(scratch_need(&own->rows, (size_t)(count * k), sizeof(int64_t), err));
     int64_t began = clock_nanoseconds();
-    int code = faiss_Index_search(graph->index, count, search->inner_queries + query * search->template->inner_dim, k, own->scores.data, own->rows.data);
+    int code =
+        faiss_Index_search(graph->index, count, search->inner_queries + query * search->template->inner_dim, k, own->scores.data, own->rows.data);
     if (code != 0)
         return engine_failure_c(code, DFAISS_ERR_FAISS, "searching", err);
     search_call_took(own, count, clock_nanoseconds() - began);

@@ -24,15 +24,15 @@ typedef struct graphs_parts {
     bool has_cleaner;
     /* The builder's: a graph that grows (hnsw alone). */
     FaissIndex *open;
-    int64_t open_rows;  /* how many of its vectors count: more may be in it, after a block that was given up */
-    bool open_extends;  /* it is a copy of the last segment, with more */
+    int64_t open_rows; /* how many of its vectors count: more may be in it, after a block that was given up */
+    bool open_extends; /* it is a copy of the last segment, with more */
 } graphs_parts_t;
 
 /* The builder's side as it was before a block. */
 typedef struct graphs_block {
     graph_t *graphs; /* the store's array with the block's in it; once it is shown, the array that it replaced */
     int64_t count;
-    int64_t own;     /* graphs from this one on are the block's */
+    int64_t own; /* graphs from this one on are the block's */
     FaissIndex *replaced;
     FaissIndex *open_before;
     int64_t open_rows_before;
@@ -60,7 +60,8 @@ void graphs_give_up(engine_block_t *block);
 void graphs_release(engine_block_t *block);
 
 /* `parameter`: faiss's name of what effort sets; least: the value is at least k. */
-CHECKED dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, bool at_least_k, int64_t deadline, bool *done, dfaiss_error_t *err);
+CHECKED dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, bool at_least_k, int64_t deadline, bool *done,
+                                      dfaiss_error_t *err);
 
 int64_t graphs_segments(const engine_store_t *store);
 void graphs_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);

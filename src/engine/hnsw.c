@@ -1,7 +1,7 @@
 /* The class of HNSW graphs: few and large ones, since each is searched.
  *
- * Vectors go into an open graph that only the builder knows. When it has segment_rows vectors, or the caller asks for what there is to be seen (seal),
- * it becomes a segment. What comes later goes into a copy of the last segment as long as that has room (copying a graph costs less than a
+ * Vectors go into an open graph that only the builder knows. When it has segment_rows vectors, or the caller asks for what there is to be seen
+ * (seal), it becomes a segment. What comes later goes into a copy of the last segment as long as that has room (copying a graph costs less than a
  * hundredth of building it), and the copy takes the segment's place when it is sealed.
  */
 #include "engine/graphs.h"

@@ -24,10 +24,10 @@ typedef struct ivf_change {
 typedef struct ivf_block {
     ivf_change_t *changes;
     int64_t count;
-    int64_t cleaned;      /* changes whose memory is freed */
-    int64_t *assigned;    /* the list of each vector; only while it is built */
-    float *transformed;   /* likewise, where there are transforms */
-    uint8_t *codes;       /* of one piece; likewise */
+    int64_t cleaned;    /* changes whose memory is freed */
+    int64_t *assigned;  /* the list of each vector; only while it is built */
+    float *transformed; /* likewise, where there are transforms */
+    uint8_t *codes;     /* of one piece; likewise */
 } ivf_block_t;
 
 /* ---- memory of a list ---- */
@@ -175,7 +175,7 @@ static dfaiss_status_t encode(const engine_store_t *store, ivf_block_t *made, in
 static dfaiss_status_t take_build_memory(const engine_store_t *store, ivf_block_t *made, int64_t n, dfaiss_error_t *err) {
     const engine_template_t *template = store->template;
     size_t piece = (size_t)(n < BUILD_PIECE ? n : BUILD_PIECE) * template->layout.code_size;
-    size_t vectors = template->layout.transformed ? (size_t)n * (size_t)template->inner_dim * sizeof(float) : 0;
+    size_t vectors = template->layout.transformed ? (size_t)n * (size_t) template->inner_dim * sizeof(float) : 0;
     made->assigned = malloc((size_t)n * sizeof *made->assigned + 1);
     made->codes = malloc(piece + 1);
     made->transformed = vectors ? malloc(vectors) : NULL;
@@ -295,11 +295,12 @@ static dfaiss_status_t mark_rows(const ivf_list_t *list, int64_t number, int64_t
     for (int64_t i = 0; i < list->size; i++) {
         int64_t row = ivf_rows(&list->memory)[i];
         if (row < 0 || row >= rows)
-            return error_set(err, DFAISS_ERR_CHECKPOINT, "list", "list %" PRId64 " holds row %" PRId64 "; rows 0 to %" PRId64 " were expected", number,
-                             row, rows - 1);
+            return error_set(err, DFAISS_ERR_CHECKPOINT, "list", "list %" PRId64 " holds row %" PRId64 "; rows 0 to %" PRId64 " were expected",
+                             number, row, rows - 1);
         uint8_t bit = (uint8_t)(1u << (row & 7));
         if (seen[row >> 3] & bit)
-            return error_set(err, DFAISS_ERR_CHECKPOINT, "list", "row %" PRId64 " stands in the lists twice (again in list %" PRId64 ")", row, number);
+            return error_set(err, DFAISS_ERR_CHECKPOINT, "list", "row %" PRId64 " stands in the lists twice (again in list %" PRId64 ")", row,
+                             number);
         seen[row >> 3] |= bit;
     }
     return DFAISS_OK;

@@ -1,6 +1,7 @@
 /* Searching inverted lists: first the nearest lists of all queries, then a lane for every query (or for a share of its lists, where queries are few).
  *
- * A quantizer that is flat is scanned like any exact rows, so that even a large one is worked off in slices; any other is asked a few queries at a time.
+ * A quantizer that is flat is scanned like any exact rows, so that even a large one is worked off in slices; any other is asked a few queries at a
+ * time.
  */
 #include <faiss/c_api/IndexFlat_c.h>
 #include <faiss/c_api/IndexIVF_c.h>
@@ -49,9 +50,15 @@ static void take_lists(void *context, int64_t query, int64_t n, float *scores, i
 }
 
 static dfaiss_status_t begin_flat_coarse(engine_search_t *search, dfaiss_error_t *err) {
-    exact_job_t job = {.larger_is_better = faiss_Index_metric_type(quantizer_of(search)) == METRIC_INNER_PRODUCT, .dim = search->template->inner_dim,
-                       .nq = search->nq, .queries = search->inner_queries, .k = search->probes, .rows = search->template->layout.lists,
-                       .rows_of = centroids_from, .take = take_lists, .context = search};
+    exact_job_t job = {.larger_is_better = faiss_Index_metric_type(quantizer_of(search)) == METRIC_INNER_PRODUCT,
+                       .dim = search->template->inner_dim,
+                       .nq = search->nq,
+                       .queries = search->inner_queries,
+                       .k = search->probes,
+                       .rows = search->template->layout.lists,
+                       .rows_of = centroids_from,
+                       .take = take_lists,
+                       .context = search};
     if (!search->store_scan)
         TRY(exact_scan_create(search->team, &search->store_scan, err));
     return exact_scan_begin(search->store_scan, &job, err);

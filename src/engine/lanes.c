@@ -8,7 +8,7 @@ typedef struct lanes_slice {
     lane_scan_t *scan;
     lane_fold_t *fold;
     void *context;
-    atomic_bool began;  /* the one step that is always done */
+    atomic_bool began; /* the one step that is always done */
     atomic_bool failed;
     dfaiss_status_t status; /* of the step that failed first */
     dfaiss_error_t err;

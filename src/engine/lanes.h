@@ -15,15 +15,15 @@
 #include "engine/scratch.h"
 
 typedef struct lane {
-    int64_t query;    /* the first of its group */
-    int64_t queries;  /* how many */
+    int64_t query;   /* the first of its group */
+    int64_t queries; /* how many */
     int64_t group;
     int64_t share;
     int64_t position; /* what was scanned: the steps decide what they count in it */
     int64_t end;
-    int64_t offset;   /* inside the position, where it is worked off in parts */
-    int64_t folded;   /* queries of the group that are folded */
-    bool started;     /* for the steps; set by them */
+    int64_t offset; /* inside the position, where it is worked off in parts */
+    int64_t folded; /* queries of the group that are folded */
+    bool started;   /* for the steps; set by them */
     bool scanned;
     bool done;
 } lane_t;

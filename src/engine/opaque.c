@@ -12,7 +12,8 @@ static dfaiss_status_t copy_index(const FaissIndex *index, FaissIndex **out, dfa
     return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "copying an index", err);
 }
 
-static dfaiss_status_t copy_with(const engine_store_t *store, const FaissIndex *from, int64_t n, const float *x, FaissIndex **out, dfaiss_error_t *err) {
+static dfaiss_status_t copy_with(const engine_store_t *store, const FaissIndex *from, int64_t n, const float *x, FaissIndex **out,
+                                 dfaiss_error_t *err) {
     FaissIndex *copy = NULL;
     TRY(copy_index(from, &copy, err));
     dfaiss_status_t status = graphs_add(store, copy, n, x, err);

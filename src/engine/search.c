@@ -6,7 +6,7 @@
 #include "engine/store.h"
 
 enum {
-    TRANSFORM_QUERIES = 16,   /* transformed in one task */
+    TRANSFORM_QUERIES = 16,    /* transformed in one task */
     CALL_NANOSECONDS = 1500000 /* what one call of faiss that cannot be interrupted should take */
 };
 
@@ -22,8 +22,8 @@ void engine_search_destroy(engine_search_t *search) {
         scratch_free(&thread->spare_rows);
     }
     free(search->threads);
-    scratch_t *const owned[] = {&search->queries, &search->transformed, &search->best_scores, &search->best_rows, &search->best_counts,
-                                &search->slot_scores, &search->slot_rows, &search->coarse_scores, &search->coarse_lists, &search->coarse_counts};
+    scratch_t *const owned[] = {&search->queries,     &search->transformed, &search->best_scores,   &search->best_rows,    &search->best_counts,
+                                &search->slot_scores, &search->slot_rows,   &search->coarse_scores, &search->coarse_lists, &search->coarse_counts};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         scratch_free(owned[i]);
     free(search->ranges);
@@ -98,7 +98,8 @@ static dfaiss_status_t need_memory(engine_search_t *search, int64_t nq, int64_t 
 
 dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const float *queries, int64_t k, int64_t effort, dfaiss_error_t *err) {
     if (nq < 1 || k < 1)
-        return error_set(err, DFAISS_ERR_ARG, nq < 1 ? "queries" : "k", "a search has %" PRId64 " queries and k %" PRId64 "; both must be at least 1", nq, k);
+        return error_set(err, DFAISS_ERR_ARG, nq < 1 ? "queries" : "k", "a search has %" PRId64 " queries and k %" PRId64 "; both must be at least 1",
+                         nq, k);
     TRY(need_memory(search, nq, k, err));
     search->nq = nq;
     search->k = k;
@@ -154,8 +155,8 @@ static void take_vectors(void *context, int64_t query, int64_t n, float *scores,
 static void forget_rows(engine_search_t *search, int64_t first, int64_t last) {
     for (int64_t query = 0; query < search->nq; query++) {
         int64_t *held = (int64_t *)search->best_counts.data + query;
-        *held = nearest_remove(*held, (float *)search->best_scores.data + query * search->k, (int64_t *)search->best_rows.data + query * search->k, first,
-                               last);
+        *held = nearest_remove(*held, (float *)search->best_scores.data + query * search->k, (int64_t *)search->best_rows.data + query * search->k,
+                               first, last);
     }
 }
 
@@ -179,8 +180,16 @@ static dfaiss_status_t add_range(engine_search_t *search, int64_t first, int64_t
 
 static dfaiss_status_t begin_vectors(engine_search_t *search, element_t element, int64_t first, int64_t n, dfaiss_error_t *err) {
     bool copies = element != ELEMENT_f32 || search->template->normalizes;
-    exact_job_t job = {.larger_is_better = search->template->larger_is_better, .copies = copies, .dim = search->template->dim, .nq = search->nq,
-                       .queries = search->queries.data, .k = search->k, .rows = n, .rows_of = vectors_at, .take = take_vectors, .context = search};
+    exact_job_t job = {.larger_is_better = search->template->larger_is_better,
+                       .copies = copies,
+                       .dim = search->template->dim,
+                       .nq = search->nq,
+                       .queries = search->queries.data,
+                       .k = search->k,
+                       .rows = n,
+                       .rows_of = vectors_at,
+                       .take = take_vectors,
+                       .context = search};
     if (!search->vector_scan)
         TRY(exact_scan_create(search->team, &search->vector_scan, err));
     TRY(exact_scan_begin(search->vector_scan, &job, err));

@@ -32,18 +32,18 @@ void shim_prefer_heaps(void);
 enum { SHIM_CODES, SHIM_IVF, SHIM_HNSW, SHIM_OPAQUE };
 
 typedef struct shim_layout {
-    int kind;              /* SHIM_CODES, ... of the index behind its transforms */
-    FaissIndex *inner;     /* that index; borrowed */
-    const char *type;      /* its C++ type; static */
-    bool transformed;      /* there are transforms in front */
-    bool holds_vectors;    /* codes are fp32 vectors as they are */
-    bool by_map;           /* vectors have ids of their own (IDMap) somewhere inside */
-    int64_t lists;         /* of an IVF of any kind, else 0 */
-    size_t code_size;      /* codes, ivf, hnsw */
-    size_t link_size;      /* hnsw: bytes of links a vector on average */
+    int kind;               /* SHIM_CODES, ... of the index behind its transforms */
+    FaissIndex *inner;      /* that index; borrowed */
+    const char *type;       /* its C++ type; static */
+    bool transformed;       /* there are transforms in front */
+    bool holds_vectors;     /* codes are fp32 vectors as they are */
+    bool by_map;            /* vectors have ids of their own (IDMap) somewhere inside */
+    int64_t lists;          /* of an IVF of any kind, else 0 */
+    size_t code_size;       /* codes, ivf, hnsw */
+    size_t link_size;       /* hnsw: bytes of links a vector on average */
     int64_t train_at_least; /* vectors that its clusterings need, and at most use */
     int64_t train_at_most;
-    bool residuals;        /* training makes copies of the vectors, for residuals or rotations */
+    bool residuals; /* training makes copies of the vectors, for residuals or rotations */
 } shim_layout_t;
 
 int shim_describe(FaissIndex *index, shim_layout_t *out);

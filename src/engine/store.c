@@ -53,7 +53,8 @@ size_t engine_store_bytes(const engine_store_t *store) {
     return store->class->bytes(store);
 }
 
-dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out, dfaiss_error_t *err) {
+dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out,
+                                   dfaiss_error_t *err) {
     if (store->has_block)
         return store_misuse(store, "the block before is neither linked nor destroyed", err);
     if (first != store->built || n < 0)

@@ -55,10 +55,10 @@ struct engine_store {
     const engine_template_t *template;
     const store_class_t *class;
     int64_t segment_rows;
-    int64_t rows;      /* seen by searches */
-    int64_t built;     /* taken in by the builder */
-    bool has_block;    /* a block is neither linked nor destroyed */
-    void *parts;       /* the class's own */
+    int64_t rows;   /* seen by searches */
+    int64_t built;  /* taken in by the builder */
+    bool has_block; /* a block is neither linked nor destroyed */
+    void *parts;    /* the class's own */
 };
 
 struct engine_block {
@@ -75,14 +75,14 @@ typedef struct row_range {
 } row_range_t;
 
 typedef struct search_thread {
-    shim_scanner_t *scanner; /* ivf, SQ and PQ codes */
-    const lane_t *lane;      /* whose query the scanner has; NULL: none */
-    int64_t list;            /* that the scanner is set to; -1: none */
+    shim_scanner_t *scanner;  /* ivf, SQ and PQ codes */
+    const lane_t *lane;       /* whose query the scanner has; NULL: none */
+    int64_t list;             /* that the scanner is set to; -1: none */
     double query_nanoseconds; /* what faiss takes for one query of a call with several, about; 0: not known yet */
-    scratch_t scores;        /* float[...]: what one call of faiss found, or spare */
-    scratch_t rows;          /* int64_t[...] */
-    scratch_t spare_scores;  /* float[k], for merging */
-    scratch_t spare_rows;    /* int64_t[k] */
+    scratch_t scores;         /* float[...]: what one call of faiss found, or spare */
+    scratch_t rows;           /* int64_t[...] */
+    scratch_t spare_scores;   /* float[k], for merging */
+    scratch_t spare_rows;     /* int64_t[k] */
 } search_thread_t;
 
 typedef enum search_stage { STAGE_NONE, STAGE_COARSE, STAGE_SCAN } search_stage_t;
@@ -94,13 +94,13 @@ struct engine_search {
     search_thread_t *threads;
 
     int64_t nq, k, effort;
-    scratch_t queries;     /* float[nq][dim] */
-    scratch_t transformed; /* float[nq][inner_dim] */
+    scratch_t queries;          /* float[nq][dim] */
+    scratch_t transformed;      /* float[nq][inner_dim] */
     const float *inner_queries; /* what the index behind the transforms is asked */
-    scratch_t best_scores; /* float[nq][k]: the answer so far */
-    scratch_t best_rows;   /* int64_t[nq][k] */
-    scratch_t best_counts; /* int64_t[nq] */
-    row_range_t *ranges;   /* scanned exactly */
+    scratch_t best_scores;      /* float[nq][k]: the answer so far */
+    scratch_t best_rows;        /* int64_t[nq][k] */
+    scratch_t best_counts;      /* int64_t[nq] */
+    row_range_t *ranges;        /* scanned exactly */
     int64_t range_count, range_capacity;
 
     /* vectors that are not indexed */

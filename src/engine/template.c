@@ -106,7 +106,8 @@ static dfaiss_status_t make_index(const index_config_t *config, const char *fact
     FaissIndex *index = NULL;
     int code = faiss_index_factory(&index, (int)config->dim, factory, metric_of(config));
     if (code != 0)
-        return error_prefix(err, engine_failure_c(code, DFAISS_ERR_CONFIG, "making the index", err), "\"%s\" for dim %" PRId64 ": ", factory, config->dim);
+        return error_prefix(err, engine_failure_c(code, DFAISS_ERR_CONFIG, "making the index", err), "\"%s\" for dim %" PRId64 ": ", factory,
+                            config->dim);
     if (faiss_Index_metric_type(index) != metric_of(config)) {
         faiss_Index_free(index);
         return error_set(err, DFAISS_ERR_CONFIG, "metric", "\"%s\" exists for metric l2 only", factory);
@@ -172,9 +173,9 @@ size_t engine_template_training_bytes(const engine_template_t *template, int64_t
     if (engine_template_trained(template) || n <= 0)
         return 0;
     /* The assignment and its distances; copies of the vectors, transformed, shuffled and as residuals; centroids in three places; BLAS's buffers. */
-    size_t vectors = (size_t)n * (size_t)template->dim * sizeof(float);
+    size_t vectors = (size_t)n * (size_t) template->dim * sizeof(float);
     size_t copies = template->layout.transformed ? 6 : template->layout.residuals ? 3 : 1;
-    size_t centroids = (size_t)template->layout.lists * (size_t)template->inner_dim * sizeof(float);
+    size_t centroids = (size_t) template->layout.lists * (size_t) template->inner_dim * sizeof(float);
     return (size_t)n * (sizeof(int64_t) + sizeof(float)) + copies * vectors + 3 * centroids + ((size_t)64 << 20);
 }
 
@@ -182,7 +183,8 @@ dfaiss_status_t engine_template_train(engine_template_t *template, int64_t n, co
     if (engine_template_trained(template))
         return DFAISS_OK;
     if (n < template->layout.train_at_least)
-        return error_set(err, DFAISS_ERR_STATE, "", "training needs at least %" PRId64 " vectors; there are %" PRId64, template->layout.train_at_least, n);
+        return error_set(err, DFAISS_ERR_STATE, "", "training needs at least %" PRId64 " vectors; there are %" PRId64,
+                         template->layout.train_at_least, n);
     int code = shim_train(template->index, n, x);
     if (code != SHIM_OK)
         return engine_failure(code, DFAISS_ERR_FAISS, "training", err);
@@ -245,7 +247,8 @@ dfaiss_status_t engine_template_read(const index_config_t *config, const void *b
 
 dfaiss_status_t engine_template_centroids(const engine_template_t *template, float *out, int64_t *dim, dfaiss_error_t *err) {
     if (template->layout.kind != SHIM_IVF)
-        return error_set(err, DFAISS_ERR_UNSUPPORTED, "", "an index of class %s has no centroids", engine_class_name(engine_template_class(template)));
+        return error_set(err, DFAISS_ERR_UNSUPPORTED, "", "an index of class %s has no centroids",
+                         engine_class_name(engine_template_class(template)));
     if (!engine_template_trained(template))
         return error_set(err, DFAISS_ERR_STATE, "", "the index has no centroids before it is trained");
     FaissIndex *quantizer = faiss_IndexIVF_quantizer((FaissIndexIVF *)template->layout.inner);
@@ -257,12 +260,13 @@ dfaiss_status_t engine_template_centroids(const engine_template_t *template, flo
 }
 
 void engine_prepare(const engine_template_t *template, element_t element, const void *from, int64_t n, float *to) {
-    element_widen(element, from, (size_t)n * (size_t)template->dim, to);
+    element_widen(element, from, (size_t)n * (size_t) template->dim, to);
     if (template->normalizes)
         element_normalize(to, n, template->dim);
 }
 
-dfaiss_status_t engine_transform(const engine_template_t *template, int64_t n, const float *x, float *to, const float **transformed, dfaiss_error_t *err) {
+dfaiss_status_t engine_transform(const engine_template_t *template, int64_t n, const float *x, float *to, const float **transformed,
+                                 dfaiss_error_t *err) {
     if (template->layout.transformed) {
         int code = shim_transform(template->index, n, x, to);
         if (code != SHIM_OK)

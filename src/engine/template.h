@@ -20,7 +20,8 @@ struct engine_template {
 CHECKED dfaiss_status_t engine_failure(int code, dfaiss_status_t status, const char *action, dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_failure_c(int code, dfaiss_status_t status, const char *action, dfaiss_error_t *err);
 
-/* Vectors as the index behind the transforms wants them: `to` float[n][inner_dim] is used where there are transforms, and x itself returned otherwise. */
+/* Vectors as the index behind the transforms wants them: `to` float[n][inner_dim] is used where there are transforms, and x itself returned
+ * otherwise. */
 CHECKED dfaiss_status_t engine_transform(const engine_template_t *template, int64_t n, const float *x, float *to, const float **transformed,
                                          dfaiss_error_t *err);
 

@@ -8,6 +8,7 @@
 void message_outcome_encode(dfaiss_status_t status, const dfaiss_error_t *error, bytes_writer_t *out);
 
 /* Reads the head; what follows stays in `in`. *status is what the other side said; the returned one says whether the head could be read. */
-CHECKED dfaiss_status_t message_outcome_decode(message_kind_t kind, bytes_reader_t *in, dfaiss_status_t *status, dfaiss_error_t *said, dfaiss_error_t *err);
+CHECKED dfaiss_status_t message_outcome_decode(message_kind_t kind, bytes_reader_t *in, dfaiss_status_t *status, dfaiss_error_t *said,
+                                               dfaiss_error_t *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPREAD and GATHER: an operation that all servers take part in, down the tree of servers and back up.
  *
- * A SPREAD's body ends with the operation's own argument, and its bulk is the operation's; a GATHER's body ends with an outcome and the operation's result. The pair (root, number) names the operation.
+ * A SPREAD's body ends with the operation's own argument, and its bulk is the operation's; a GATHER's body ends with an outcome and the operation's
+ * result. The pair (root, number) names the operation.
  */
 #ifndef MESSAGE_SPREAD_H
 #define MESSAGE_SPREAD_H
@@ -8,9 +9,9 @@
 #include "message/message.h"
 
 typedef struct message_spread {
-    uint32_t operation; /* server's operation table */
-    uint32_t root;      /* server that began it */
-    uint64_t number;    /* counted by the root */
+    uint32_t operation;   /* server's operation table */
+    uint32_t root;        /* server that began it */
+    uint64_t number;      /* counted by the root */
     const void *argument; /* borrowed */
     size_t argument_size;
 } message_spread_t;

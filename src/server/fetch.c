@@ -15,7 +15,8 @@ static dfaiss_status_t fetch(server_t *server, const request_t *request, bytes_w
         size_t size;
         memcpy(&row, message.rows + 8 * i, sizeof row);
         if (!shard_row(hosted->shard, row, &id, &metadata, &size))
-            return error_set(err, DFAISS_ERR_ARG, message.index, "index '%s' has no row %lld on server %d", message.index, (long long)row, server->number);
+            return error_set(err, DFAISS_ERR_ARG, message.index, "index '%s' has no row %lld on server %d", message.index, (long long)row,
+                             server->number);
         bytes_put_block(body, metadata, size);
     }
     return message_written(body, MESSAGE_FETCH, err);

@@ -55,7 +55,8 @@ static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **host
     return status;
 }
 
-/* The answer to an ADD: its result says whether the batch counts against the sender's credits until a second answer with the same correlation number comes. */
+/* The answer to an ADD: its result says whether the batch counts against the sender's credits until a second answer with the same correlation number
+ * comes. */
 static void acknowledge(server_t *server, request_t *request, bool held) {
     bytes_writer_t body = {0};
     dfaiss_error_t error = {0};

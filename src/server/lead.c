@@ -1,5 +1,5 @@
-/* SEARCH at a lead: queries of clients are put into tiles, each an operation of all servers; small requests of several clients for the same index and the
- * same parameters share one. A few tiles are under way at a time, so that broadcast, search and reduction of different tiles overlap. */
+/* SEARCH at a lead: queries of clients are put into tiles, each an operation of all servers; small requests of several clients for the same index and
+ * the same parameters share one. A few tiles are under way at a time, so that broadcast, search and reduction of different tiles overlap. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ typedef struct lead_request {
     message_search_t search;
     int64_t next_query; /* the first that is in no tile yet */
     int64_t answered;
-    int tiles; /* under way */
+    int tiles;  /* under way */
     void *hits; /* topk block of all its queries */
     size_t hit_bytes;
     dfaiss_status_t status;
@@ -78,7 +78,8 @@ void lead_destroy(lead_t *lead) {
 static dfaiss_status_t check_queries(const hosted_t *hosted, const message_search_t *search, const float *queries, dfaiss_error_t *err) {
     int64_t dim = shard_config(hosted->shard)->dim;
     if (search->dim != dim)
-        return error_set(err, DFAISS_ERR_ARG, hosted->name, "queries have dimension %lld; index '%s' has %lld", (long long)search->dim, hosted->name, (long long)dim);
+        return error_set(err, DFAISS_ERR_ARG, hosted->name, "queries have dimension %lld; index '%s' has %lld", (long long)search->dim, hosted->name,
+                         (long long)dim);
     size_t components = (size_t)(search->nq * dim);
     size_t bad = element_first_not_finite(ELEMENT_f32, queries, components);
     if (bad < components)
@@ -98,7 +99,8 @@ static dfaiss_status_t make_lead_request(server_t *server, request_t *request, l
     if (status == DFAISS_OK)
         status = check_queries(hosted, &asked->search, message->bulk, err);
     if (status == DFAISS_OK && !topk_bytes(asked->search.nq, asked->search.k, &asked->hit_bytes))
-        status = error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)asked->search.nq, (long long)asked->search.k);
+        status = error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)asked->search.nq,
+                           (long long)asked->search.k);
     if (status == DFAISS_OK && !(asked->hits = memory_map(asked->hit_bytes)))
         status = error_memory(err, asked->hit_bytes, "the hits of a search");
     if (status != DFAISS_OK) {

@@ -35,8 +35,9 @@ static dfaiss_status_t check_content(const loading_t *loading, const char *path,
     const shard_content_t *content = &loading->content;
     if (strcmp(content->index, loading->index) != 0 || content->generation != loading->generation || content->server != loading->server ||
         content->servers != loading->servers)
-        return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s holds server %d of %d of generation %lld of index '%s'; server %d of %d of generation %lld of '%s' is expected",
-                         path, content->server, content->servers, (long long)content->generation, content->index, loading->server, loading->servers,
+        return error_set(err, DFAISS_ERR_CHECKPOINT, path,
+                         "%s holds server %d of %d of generation %lld of index '%s'; server %d of %d of generation %lld of '%s' is expected", path,
+                         content->server, content->servers, (long long)content->generation, content->index, loading->server, loading->servers,
                          (long long)loading->generation, loading->index);
     return DFAISS_OK;
 }
@@ -55,8 +56,8 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     shard_t *shard = NULL;
     team_t *own;
     TRY(hosted_team(server, content->config, &own, err));
-    dfaiss_status_t status = shard_restore(loading->index, content->config, server->number, own ? own : server->team, content->template, content->store,
-                                           content->batches, content->batch_count, &shard, err);
+    dfaiss_status_t status = shard_restore(loading->index, content->config, server->number, own ? own : server->team, content->template,
+                                           content->store, content->batches, content->batch_count, &shard, err);
     if (status != DFAISS_OK) {
         team_destroy(own);
         return status;
@@ -133,13 +134,14 @@ static void loaded(server_t *server, operation_t *operation, void *context) {
         request_answer_loaded(server, request);
 }
 
-static dfaiss_status_t encode(server_t *server, const char *index, const manifest_generation_t *generation, bytes_writer_t *argument, dfaiss_error_t *err) {
+static dfaiss_status_t encode(server_t *server, const char *index, const manifest_generation_t *generation, bytes_writer_t *argument,
+                              dfaiss_error_t *err) {
     if (generation->servers != server->servers)
         return error_set(err, DFAISS_ERR_ARG, index, "index '%s' was saved by %d servers; this job has %d: start it with --servers %d", index,
                          generation->servers, server->servers, generation->servers);
     if (generation->file_count != generation->servers)
-        return error_set(err, DFAISS_ERR_CHECKPOINT, index, "generation %lld of index '%s' names %lld files; %d are expected", (long long)generation->number,
-                         index, (long long)generation->file_count, generation->servers);
+        return error_set(err, DFAISS_ERR_CHECKPOINT, index, "generation %lld of index '%s' names %lld files; %d are expected",
+                         (long long)generation->number, index, (long long)generation->file_count, generation->servers);
     bytes_put_string(argument, index);
     bytes_put_string(argument, server->options->storage);
     bytes_put_i64(argument, generation->number);

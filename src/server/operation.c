@@ -76,8 +76,8 @@ static void send_to_parent(server_t *server, operation_t *operation) {
     message_outcome_encode(operation->status, &operation->error, &body);
     bytes_put(&body, operation->result.data, operation->result.size);
     operation->sends_left++;
-    server_send(server, transport_server_rank(server->transport, parent), MESSAGE_GATHER, operation->number, &body, operation->bulk, operation->bulk_size,
-                send_left, operation);
+    server_send(server, transport_server_rank(server->transport, parent), MESSAGE_GATHER, operation->number, &body, operation->bulk,
+                operation->bulk_size, send_left, operation);
     bytes_writer_destroy(&body);
 }
 
@@ -98,7 +98,8 @@ static void begin(server_t *server, operation_t *operation) {
     operation->type->begin(server, operation);
 }
 
-void operation_start(server_t *server, operation_kind_t kind, bytes_writer_t *argument, void *bulk, size_t bulk_size, operation_end_t *end, void *context) {
+void operation_start(server_t *server, operation_kind_t kind, bytes_writer_t *argument, void *bulk, size_t bulk_size, operation_end_t *end,
+                     void *context) {
     operation_t *operation = calloc(1, sizeof *operation);
     dfaiss_error_t error = {0};
     if (!operation || argument->failed) {

@@ -48,8 +48,8 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, df
     active_search_t *active = calloc(1, sizeof *active);
     if (!active)
         return error_memory(err, sizeof *active, "a search");
-    dfaiss_status_t status = shard_search_create(hosted->shard, message.nq, message.dim, operation->argument_bulk, message.k, message.nprobe,
-                                                 &active->search, err);
+    dfaiss_status_t status =
+        shard_search_create(hosted->shard, message.nq, message.dim, operation->argument_bulk, message.k, message.nprobe, &active->search, err);
     if (status != DFAISS_OK) {
         free(active);
         return status;

@@ -19,8 +19,8 @@ void server_fail(server_t *server, dfaiss_status_t status, const dfaiss_error_t 
     server->failure = *error;
 }
 
-void server_send(server_t *server, int rank, message_kind_t kind, uint64_t correlation, const bytes_writer_t *body, const void *bulk, size_t bulk_size,
-                 transport_done_t *done, void *context) {
+void server_send(server_t *server, int rank, message_kind_t kind, uint64_t correlation, const bytes_writer_t *body, const void *bulk,
+                 size_t bulk_size, transport_done_t *done, void *context) {
     dfaiss_error_t error = {0};
     dfaiss_status_t status = message_written(body, kind, &error);
     if (status == DFAISS_OK)

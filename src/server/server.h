@@ -10,8 +10,9 @@ typedef struct server_options {
     int threads;         /* of searches, and of the builder; 0: the cores this rank may use, shared out over the servers that share them */
 } server_options_t;
 
-/* Serves until a client asks for shut-down. Collective over the servers; blocks. The failure of a request goes to the client that asked. It returns a failure where
- * this rank cannot go on (MPI failed, no memory for its own threads or messages): the other ranks do not know of it, so the job has to be aborted. */
+/* Serves until a client asks for shut-down. Collective over the servers; blocks. The failure of a request goes to the client that asked. It returns a
+ * failure where this rank cannot go on (MPI failed, no memory for its own threads or messages): the other ranks do not know of it, so the job has to
+ * be aborted. */
 CHECKED dfaiss_status_t server_run(transport_t *transport, const server_options_t *options, dfaiss_error_t *err);
 
 #endif

@@ -28,13 +28,13 @@ typedef struct hosted {
     shard_t *shard;
     team_t *team; /* of its own, where its configuration asks for a number of threads; NULL: the server's */
     bool own_ids;
-    bool dropping;      /* goes as soon as nobody uses it; new users are refused */
-    bool overwrite;     /* the next save replaces what the storage has under this name */
-    int64_t generation; /* loaded or saved last; 0: none */
+    bool dropping;         /* goes as soon as nobody uses it; new users are refused */
+    bool overwrite;        /* the next save replaces what the storage has under this name */
+    int64_t generation;    /* loaded or saved last; 0: none */
     int64_t saved_vectors; /* of the whole index, in that generation */
     int64_t next_id;       /* greater than every id in that generation */
-    int64_t file_bytes; /* of this server's file of it */
-    int users;          /* operations, jobs and searches that hold on to the shard */
+    int64_t file_bytes;    /* of this server's file of it */
+    int users;             /* operations, jobs and searches that hold on to the shard */
     int64_t queries;
     dfaiss_status_t build_status; /* the first failure of indexing */
     dfaiss_error_t build_error;
@@ -44,7 +44,8 @@ typedef struct hosted {
 hosted_t *hosted_find(server_t *server, const char *name);
 /* ERR_NOT_FOUND where hosted_find finds none. */
 CHECKED dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, dfaiss_error_t *err);
-/* The team that searches an index of this configuration: *own is a new one where it asks for a number of threads that --threads does not overrule, else NULL. */
+/* The team that searches an index of this configuration: *own is a new one where it asks for a number of threads that --threads does not overrule,
+ * else NULL. */
 CHECKED dfaiss_status_t hosted_team(const server_t *server, const index_config_t *config, team_t **own, dfaiss_error_t *err);
 /* Takes over the shard and its own team (NULL: the server's), also on failure. ERR_EXISTS where the name is taken. */
 CHECKED dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, team_t *own, hosted_t **out, dfaiss_error_t *err);
@@ -58,7 +59,7 @@ const char *hosted_storage(const server_t *server, const index_config_t *config)
 typedef struct job job_t;
 struct job {
     job_t *next;
-    hosted_t *hosted; /* whose shard must not be changing when the job starts; NULL: none */
+    hosted_t *hosted;                                            /* whose shard must not be changing when the job starts; NULL: none */
     dfaiss_status_t (*prepare)(job_t *job, dfaiss_error_t *err); /* main thread, right before the work; may be NULL */
     builder_work_t *work;                                        /* gets the job's context */
     void (*done)(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error); /* main thread; owns the job then */
@@ -123,12 +124,14 @@ struct operation {
 
     operation_end_t *end; /* at the root */
     void *context;
-    void *state; /* of the type's functions */
+    void *state;           /* of the type's functions */
     bool larger_is_better; /* of a search's scores; the index may be gone when the last of them arrive */
 };
 
-/* Begins an operation here, as its root. argument's memory and the bulk are taken over, also on failure; end is called in any case, with the failure if there was one. */
-void operation_start(server_t *server, operation_kind_t kind, bytes_writer_t *argument, void *bulk, size_t bulk_size, operation_end_t *end, void *context);
+/* Begins an operation here, as its root. argument's memory and the bulk are taken over, also on failure; end is called in any case, with the failure
+ * if there was one. */
+void operation_start(server_t *server, operation_kind_t kind, bytes_writer_t *argument, void *bulk, size_t bulk_size, operation_end_t *end,
+                     void *context);
 /* This server's part has ended; on success result and bulk may have been filled. */
 void operation_local_end(server_t *server, operation_t *operation, dfaiss_status_t status, const dfaiss_error_t *error);
 void operation_on_spread(server_t *server, transport_message_t *message);
@@ -225,15 +228,15 @@ struct server {
     builder_t *builder;
     hosted_t *hosted;
 
-    job_t *jobs; /* waiting, first comes first */
-    job_t *job;  /* under way */
+    job_t *jobs;        /* waiting, first comes first */
+    job_t *job;         /* under way */
     hosted_t *building; /* indexing is under way for */
 
     operation_t *operations;
     uint64_t last_operation;
 
-    request_t *control;    /* control requests: running or waiting */
-    request_t *held_adds;  /* taken in, to be answered when the builder has caught up */
+    request_t *control;   /* control requests: running or waiting */
+    request_t *held_adds; /* taken in, to be answered when the builder has caught up */
 
     lead_t *lead;
     active_search_t *searches; /* of this server's shards, taking turns */
@@ -249,7 +252,7 @@ struct server {
 void server_fail(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error);
 
 /* Sends, and remembers a failure of MPI for the loop. bulk is borrowed until done is called; on failure done is called too. */
-void server_send(server_t *server, int rank, message_kind_t kind, uint64_t correlation, const bytes_writer_t *body, const void *bulk, size_t bulk_size,
-                 transport_done_t *done, void *context);
+void server_send(server_t *server, int rank, message_kind_t kind, uint64_t correlation, const bytes_writer_t *body, const void *bulk,
+                 size_t bulk_size, transport_done_t *done, void *context);
 
 #endif

@@ -112,7 +112,8 @@ typedef struct adoption {
 static void all_adopted(server_t *server, operation_t *operation, void *context) {
     adoption_t *adoption = context;
     bool trained = adoption->status == DFAISS_OK;
-    request_answer(server, adoption->request, trained ? operation->status : adoption->status, trained ? &operation->error : &adoption->error, NULL, NULL, 0);
+    request_answer(server, adoption->request, trained ? operation->status : adoption->status, trained ? &operation->error : &adoption->error, NULL,
+                   NULL, 0);
     free(adoption);
 }
 
@@ -143,8 +144,8 @@ typedef struct installing {
 static dfaiss_status_t read_template(void *context, dfaiss_error_t *err) {
     installing_t *installing = context;
     const operation_t *operation = installing->operation;
-    return engine_template_read(shard_config(installing->job.hosted->shard), operation->argument_bulk, operation->argument_bulk_size, &installing->template,
-                                err);
+    return engine_template_read(shard_config(installing->job.hosted->shard), operation->argument_bulk, operation->argument_bulk_size,
+                                &installing->template, err);
 }
 
 static void template_read(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {

@@ -7,7 +7,7 @@
 #include "shard/shard_internal.h"
 
 enum {
-    BLOCK_BYTES = 16 << 20,        /* of widened vectors, taken in at a time */
+    BLOCK_BYTES = 16 << 20,         /* of widened vectors, taken in at a time */
     OPAQUE_BLOCK_BYTES = 256 << 20, /* where every block is a faiss index of its own, or a copy of one */
     BLOCK_ROWS_MIN = 256,
     BLOCK_ROWS_MAX = 16384,

@@ -1,7 +1,7 @@
 /* The builder: one thread beside the main one that trains, encodes, writes and reads, at the lowest priority, one piece of work at a time.
  *
- * The main thread starts a piece of work, goes on serving, and asks now and then whether it has finished. While the builder works nothing else touches
- * what the work touches; there is no lock that a search could wait for.
+ * The main thread starts a piece of work, goes on serving, and asks now and then whether it has finished. While the builder works nothing else
+ * touches what the work touches; there is no lock that a search could wait for.
  */
 #ifndef SHARD_BUILDER_H
 #define SHARD_BUILDER_H

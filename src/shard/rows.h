@@ -12,7 +12,7 @@ typedef struct shard_rows {
     int64_t count;
     int64_t capacity;
     int64_t rows;
-    int64_t freed; /* batches before this one have no vectors any more */
+    int64_t freed;   /* batches before this one have no vectors any more */
     int64_t next_id; /* greater than every id */
     size_t metadata_bytes;
     size_t buffered_bytes;

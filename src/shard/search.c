@@ -6,9 +6,9 @@
 #include "base/element.h"
 #include "shard/shard_internal.h"
 
-/* A search first scans the rows that wait, exactly, run after run, and then reads the store. Between runs, and before the store, the builder's finished work may be linked in:
- * rows that moved meanwhile are found in the store, those that were scanned before they moved are found twice and count once. While it is inside a
- * run or the store it is a reader, and nothing is linked or freed. */
+/* A search first scans the rows that wait, exactly, run after run, and then reads the store. Between runs, and before the store, the builder's
+ * finished work may be linked in: rows that moved meanwhile are found in the store, those that were scanned before they moved are found twice and
+ * count once. While it is inside a run or the store it is a reader, and nothing is linked or freed. */
 struct shard_search {
     shard_t *shard;
     engine_search_t *engine;

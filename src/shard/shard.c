@@ -69,8 +69,8 @@ dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t e
     return DFAISS_OK;
 }
 
-dfaiss_status_t shard_restore(const char *name, index_config_t *config, int server, team_t *team, engine_template_t *template,
-                              engine_store_t *store, shard_batch_t *batches, int64_t batch_count, shard_t **out, dfaiss_error_t *err) {
+dfaiss_status_t shard_restore(const char *name, index_config_t *config, int server, team_t *team, engine_template_t *template, engine_store_t *store,
+                              shard_batch_t *batches, int64_t batch_count, shard_t **out, dfaiss_error_t *err) {
     shard_t *shard = NULL;
     TRY(make_shard(name, server, team, &shard, err));
     dfaiss_status_t status = template ? DFAISS_OK : make_template(shard, config, err);
@@ -136,8 +136,8 @@ dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int
     size_t bad = element_first_not_finite(element, vectors, components);
     if (bad == components)
         return DFAISS_OK;
-    return error_set(err, DFAISS_ERR_DATA, shard->name, "component %zu of vector %zu of a batch for index '%s' is NaN or infinite", bad % dim, bad / dim,
-                     shard->name);
+    return error_set(err, DFAISS_ERR_DATA, shard->name, "component %zu of vector %zu of a batch for index '%s' is NaN or infinite", bad % dim,
+                     bad / dim, shard->name);
 }
 
 static dfaiss_status_t check_ids(const shard_batch_t *batch, const char *name, dfaiss_error_t *err) {
@@ -145,8 +145,8 @@ static dfaiss_status_t check_ids(const shard_batch_t *batch, const char *name, d
         return error_set(err, DFAISS_ERR_ARG, name, "ids %lld and on of a batch are out of range; ids are 0 to 2^63 - 2", (long long)batch->first_id);
     for (int64_t i = 0; batch->ids && i < batch->n; i++) {
         if (batch->ids[i] < 0 || batch->ids[i] == INT64_MAX)
-            return error_set(err, DFAISS_ERR_ARG, name, "id %lld of vector %lld of a batch is out of range; ids are 0 to 2^63 - 2", (long long)batch->ids[i],
-                             (long long)i);
+            return error_set(err, DFAISS_ERR_ARG, name, "id %lld of vector %lld of a batch is out of range; ids are 0 to 2^63 - 2",
+                             (long long)batch->ids[i], (long long)i);
     }
     return DFAISS_OK;
 }

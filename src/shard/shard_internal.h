@@ -65,15 +65,16 @@ struct shard {
     engine_block_t *pending_block; /* built, to be linked as soon as no search reads the store */
     int64_t build_nanoseconds;
 
-    int searches; /* under way */
-    int readers;  /* of them: inside a run of waiting rows, or the store */
+    int searches;                    /* under way */
+    int readers;                     /* of them: inside a run of waiting rows, or the store */
     engine_search_t **idle_searches; /* kept for reuse: their scratch has grown to what searches need here */
     int idle_count;
     int idle_capacity;
 };
 
 /* n vectors in a block of `bytes`: the dimension is the index's (ERR_ARG), and all components are finite (ERR_DATA). */
-CHECKED dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int64_t n, const void *vectors, size_t bytes, dfaiss_error_t *err);
+CHECKED dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int64_t n, const void *vectors, size_t bytes,
+                                            dfaiss_error_t *err);
 
 /* Frees the searches that are kept for reuse, since they belong to a template that goes. */
 void shard_search_drop_idle(shard_t *shard);

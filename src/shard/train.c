@@ -41,13 +41,13 @@ dfaiss_status_t shard_train_prepare(shard_t *shard, dfaiss_error_t *err) {
     engine_template_sample(shard->template, &min, &max);
     if (rows < min)
         return error_set(err, DFAISS_ERR_CONFIG, "centroids",
-                         "training index '%s' needs at least %lld vectors, but there are %lld: use fewer centroids or another kind", shard->name, (long long)min,
-                         (long long)rows);
+                         "training index '%s' needs at least %lld vectors, but there are %lld: use fewer centroids or another kind", shard->name,
+                         (long long)min, (long long)rows);
     size_t wanted = sample_bytes(shard, &shard->sample) + engine_template_training_bytes(shard->template, rows);
     size_t available = memory_available();
     if (wanted > available)
-        return error_set(err, DFAISS_ERR_MEMORY, shard->name, "training index '%s' on %lld vectors needs %zu bytes of memory; %zu are free", shard->name,
-                         (long long)rows, wanted, available);
+        return error_set(err, DFAISS_ERR_MEMORY, shard->name, "training index '%s' on %lld vectors needs %zu bytes of memory; %zu are free",
+                         shard->name, (long long)rows, wanted, available);
     shard->training = shard->sample;
     shard->sample = (sample_t){0};
     return DFAISS_OK;

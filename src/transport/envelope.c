@@ -22,7 +22,8 @@ static dfaiss_status_t check_lengths(const envelope_t *envelope, size_t travelle
     if (envelope->body_size > TRANSPORT_BODY_LIMIT)
         return error_set(err, DFAISS_ERR_PEER, "", "a body of %u bytes, at most %d are allowed", (unsigned)envelope->body_size, TRANSPORT_BODY_LIMIT);
     if (envelope->bulk_size > SIZE_MAX)
-        return error_set(err, DFAISS_ERR_PEER, "", "a bulk of %llu bytes, more than this machine can address", (unsigned long long)envelope->bulk_size);
+        return error_set(err, DFAISS_ERR_PEER, "", "a bulk of %llu bytes, more than this machine can address",
+                         (unsigned long long)envelope->bulk_size);
     uint64_t body = envelope->flags & ENVELOPE_BODY_FOLLOWS ? 0 : envelope->body_size;
     uint64_t bulk = envelope->flags & ENVELOPE_BULK_FOLLOWS ? 0 : envelope->bulk_size;
     if (bulk > travelled || body + bulk != travelled)
@@ -60,7 +61,8 @@ dfaiss_status_t envelope_decode(bytes_reader_t *reader, envelope_t *envelope, df
     if (magic != MAGIC)
         return error_set(err, DFAISS_ERR_PEER, "", "magic 0x%08x, expected 0x%08x: no message of dfaiss", (unsigned)magic, MAGIC);
     if (version != ENVELOPE_VERSION || zeros)
-        return error_set(err, DFAISS_ERR_PEER, "", "version %u, this is version %d: all ranks need the same dfaiss", (unsigned)version, ENVELOPE_VERSION);
+        return error_set(err, DFAISS_ERR_PEER, "", "version %u, this is version %d: all ranks need the same dfaiss", (unsigned)version,
+                         ENVELOPE_VERSION);
     TRY(check_pieces(envelope, err));
     return check_lengths(envelope, reader->left, err);
 }

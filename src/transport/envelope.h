@@ -44,7 +44,8 @@ typedef struct envelope {
 
 void envelope_encode(bytes_writer_t *writer, const envelope_t *envelope);
 
-/* Reads and checks an envelope; the reader stands behind it afterwards and what is left is exactly what the envelope says travels with it. ERR_PEER otherwise. */
+/* Reads and checks an envelope; the reader stands behind it afterwards and what is left is exactly what the envelope says travels with it. ERR_PEER
+ * otherwise. */
 CHECKED dfaiss_status_t envelope_decode(bytes_reader_t *reader, envelope_t *envelope, dfaiss_error_t *err);
 
 #endif

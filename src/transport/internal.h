@@ -15,11 +15,11 @@
 enum {
     INLINE_LIMIT = 1 << 14, /* bytes of body and bulk that travel with the envelope */
     PACKET_LIMIT = ENVELOPE_BYTES + INLINE_LIMIT,
-    PIECE_SIZE = 1 << 23,  /* small enough that a slow transfer shows life often, large enough that a piece's handshake is nothing */
-    RECEIVES = 8,          /* posted for envelopes */
-    WINDOW = 4,            /* pieces under way of one message */
-    ARRIVED_LIMIT = 256,   /* complete messages that wait for the caller, beyond which no more are taken in */
-    SPARE_LIMIT = 64,      /* objects kept for the next message */
+    PIECE_SIZE = 1 << 23, /* small enough that a slow transfer shows life often, large enough that a piece's handshake is nothing */
+    RECEIVES = 8,         /* posted for envelopes */
+    WINDOW = 4,           /* pieces under way of one message */
+    ARRIVED_LIMIT = 256,  /* complete messages that wait for the caller, beyond which no more are taken in */
+    SPARE_LIMIT = 64,     /* objects kept for the next message */
     TAG_ENVELOPE = 0,
 };
 

@@ -34,7 +34,8 @@ dfaiss_status_t transport_requests_reserve(transport_t *transport, int more, dfa
     size_t capacity = 2 * ((size_t)transport->count + (size_t)more);
     if (capacity > INT_MAX)
         return error_set(err, DFAISS_ERR_MEMORY, "", "too many messages under way: %d requests", transport->count);
-    if (!grow((void **)&transport->requests, capacity, sizeof *transport->requests) || !grow((void **)&transport->owners, capacity, sizeof *transport->owners) ||
+    if (!grow((void **)&transport->requests, capacity, sizeof *transport->requests) ||
+        !grow((void **)&transport->owners, capacity, sizeof *transport->owners) ||
         !grow((void **)&transport->finished, capacity, sizeof *transport->finished) ||
         !grow((void **)&transport->statuses, capacity, sizeof *transport->statuses))
         return error_memory(err, capacity * sizeof *transport->statuses, "messages under way");

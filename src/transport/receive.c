@@ -85,7 +85,8 @@ dfaiss_status_t transport_receive_post(transport_t *transport, dfaiss_error_t *e
     for (int i = 0; i < RECEIVES; i++) {
         if (transport->requests[i] != MPI_REQUEST_NULL)
             continue;
-        int code = MPI_Irecv(transport->owners[i].object, PACKET_LIMIT, MPI_BYTE, MPI_ANY_SOURCE, TAG_ENVELOPE, transport->comm, &transport->requests[i]);
+        int code =
+            MPI_Irecv(transport->owners[i].object, PACKET_LIMIT, MPI_BYTE, MPI_ANY_SOURCE, TAG_ENVELOPE, transport->comm, &transport->requests[i]);
         if (code != MPI_SUCCESS)
             return transport_mpi_error(code, "MPI_Irecv", err);
     }

@@ -267,8 +267,8 @@ static dfaiss_status_t send_to_self(transport_t *transport, const parcel_t *parc
     return DFAISS_OK;
 }
 
-dfaiss_status_t transport_send(transport_t *transport, int rank, uint32_t kind, uint64_t correlation, const void *body, size_t body_size, const void *bulk,
-                               size_t bulk_size, transport_done_t *done, void *context, dfaiss_error_t *err) {
+dfaiss_status_t transport_send(transport_t *transport, int rank, uint32_t kind, uint64_t correlation, const void *body, size_t body_size,
+                               const void *bulk, size_t bulk_size, transport_done_t *done, void *context, dfaiss_error_t *err) {
     parcel_t parcel = {rank, kind, correlation, body, body_size, bulk, bulk_size};
     TRY(check_parcel(transport, &parcel, err));
     if (transport->failed)

@@ -12,7 +12,7 @@ typedef struct topk {
     int64_t nq;
     int64_t k;
     int64_t *ids;
-    int64_t *rows;    /* of the server's shard */
+    int64_t *rows; /* of the server's shard */
     float *scores;
     int32_t *servers;
 } topk_t;

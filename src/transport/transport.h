@@ -1,8 +1,8 @@
 /* Messages between ranks, and the roles of ranks.
  *
- * A message is an envelope (kind, correlation number), a small body, and optionally bulk data (vectors, results, trained indexes) of any size, which travels in
- * pieces and is received straight into memory of its own. Everything is point to point and non-blocking; a rank without work polls ever more
- * slowly, so that it costs next to no core. All calls come from one thread (MPI_THREAD_FUNNELED is enough).
+ * A message is an envelope (kind, correlation number), a small body, and optionally bulk data (vectors, results, trained indexes) of any size, which
+ * travels in pieces and is received straight into memory of its own. Everything is point to point and non-blocking; a rank without work polls ever
+ * more slowly, so that it costs next to no core. All calls come from one thread (MPI_THREAD_FUNNELED is enough).
  *
  * Messages of one sender may arrive in another order than they were sent: a small one overtakes the bulk of an earlier one.
  */
@@ -19,9 +19,9 @@
 
 typedef struct transport transport_t;
 
-/* Collective over `world` (duplicated: the caller's communicator stays his): every rank says whether it is a server. ERR_ARG on all ranks where there is
- * no server, or no client; ERR_PEER where a rank runs another version of dfaiss. MPI must be initialised. Failures of MPI are returned, not fatal; MPICH
- * asks the error handler of MPI_COMM_WORLD in some calls, so a program that wants them returned there too sets MPI_ERRORS_RETURN on it. */
+/* Collective over `world` (duplicated: the caller's communicator stays his): every rank says whether it is a server. ERR_ARG on all ranks where there
+ * is no server, or no client; ERR_PEER where a rank runs another version of dfaiss. MPI must be initialised. Failures of MPI are returned, not fatal;
+ * MPICH asks the error handler of MPI_COMM_WORLD in some calls, so a program that wants them returned there too sets MPI_ERRORS_RETURN on it. */
 CHECKED dfaiss_status_t transport_create(MPI_Comm world, bool server, transport_t **out, dfaiss_error_t *err);
 /* Collective: waits until what was sent has left, cancels the posted receives, frees the communicator. NULL is fine. */
 void transport_destroy(transport_t *transport);
@@ -56,13 +56,14 @@ enum { TRANSPORT_BODY_LIMIT = 1 << 30 };
 
 /* Starts sending. The body (at most TRANSPORT_BODY_LIMIT) is copied; the bulk is borrowed until `done` (may be NULL) is called from within
  * transport_progress, or at once where it was small enough to be copied; done may send, but not progress. On failure nothing was sent and done is not
- * called. Sending to oneself works. What is small belongs into the body: up to 16 KiB travel as one MPI message, and a bulk costs memory of its own. */
-CHECKED dfaiss_status_t transport_send(transport_t *transport, int rank, uint32_t kind, uint64_t correlation, const void *body, size_t body_size, const void *bulk,
-                                       size_t bulk_size, transport_done_t *done, void *context, dfaiss_error_t *err);
+ * called. Sending to oneself works. What is small belongs into the body: up to 16 KiB travel as one MPI message, and a bulk costs memory of its own.
+ */
+CHECKED dfaiss_status_t transport_send(transport_t *transport, int rank, uint32_t kind, uint64_t correlation, const void *body, size_t body_size,
+                                       const void *bulk, size_t bulk_size, transport_done_t *done, void *context, dfaiss_error_t *err);
 
-/* Advances everything that is under way; *message receives the next complete message (then the caller's) and *arrived says whether there is one. Fails
- * where a message is not understood (wrong magic, lengths that do not fit: ERR_PEER, naming its rank) or finds no memory (ERR_MEMORY): that message is
- * dropped, everything else goes on with the next call. Where MPI fails (ERR_MPI) every later call fails too. */
+/* Advances everything that is under way; *message receives the next complete message (then the caller's) and *arrived says whether there is one.
+ * Fails where a message is not understood (wrong magic, lengths that do not fit: ERR_PEER, naming its rank) or finds no memory (ERR_MEMORY): that
+ * message is dropped, everything else goes on with the next call. Where MPI fails (ERR_MPI) every later call fails too. */
 CHECKED dfaiss_status_t transport_progress(transport_t *transport, transport_message_t *message, bool *arrived, dfaiss_error_t *err);
 
 /* Nothing to do just now: spins a while after the last activity, then sleeps a little longer each time, at most 1 ms. */
@@ -70,8 +71,8 @@ void transport_idle(transport_t *transport);
 /* There was something to do: the next transport_idle spins again. (transport_progress says so by itself when something arrived.) */
 void transport_busy(transport_t *transport);
 
-/* Messages and bytes (envelopes included) that this rank has sent and received so far. A message counts once, however many pieces it has; one to oneself
- * does not travel and is not counted. */
+/* Messages and bytes (envelopes included) that this rank has sent and received so far. A message counts once, however many pieces it has; one to
+ * oneself does not travel and is not counted. */
 typedef struct transport_counts {
     uint64_t sent_messages, sent_bytes, received_messages, received_bytes;
 } transport_counts_t;

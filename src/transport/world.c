@@ -33,7 +33,8 @@ static dfaiss_status_t agree(MPI_Comm comm, dfaiss_status_t mine, dfaiss_error_t
         return transport_mpi_error(code, "MPI_Allreduce", err);
     if (worst.status == DFAISS_OK)
         return DFAISS_OK;
-    return error_set(err, (dfaiss_status_t)worst.status, "", "rank %d could not join: %s", worst.rank, dfaiss_status_meaning((dfaiss_status_t)worst.status));
+    return error_set(err, (dfaiss_status_t)worst.status, "", "rank %d could not join: %s", worst.rank,
+                     dfaiss_status_meaning((dfaiss_status_t)worst.status));
 }
 
 static dfaiss_status_t allocate(transport_t *transport, dfaiss_error_t *err) {
@@ -78,8 +79,8 @@ static dfaiss_status_t compare_versions(const transport_t *transport, const int 
             continue;
         char where[32];
         snprintf(where, sizeof where, "rank %d", rank);
-        return error_set(err, DFAISS_ERR_PEER, where, "rank %d has version %d of the messages, rank 0 version %d: all ranks need the same dfaiss", rank,
-                         hello[HELLO_VERSION], hellos[HELLO_VERSION]);
+        return error_set(err, DFAISS_ERR_PEER, where, "rank %d has version %d of the messages, rank 0 version %d: all ranks need the same dfaiss",
+                         rank, hello[HELLO_VERSION], hellos[HELLO_VERSION]);
     }
     return DFAISS_OK;
 }
@@ -106,7 +107,8 @@ static dfaiss_status_t find_roles(transport_t *transport, bool server, dfaiss_er
     TRY(compare_versions(transport, transport->hellos, err));
     number_ranks(transport, transport->hellos);
     if (transport->servers == 0)
-        return error_set(err, DFAISS_ERR_ARG, "servers", "none of the %d ranks is a server; at least one server and one client are needed", transport->size);
+        return error_set(err, DFAISS_ERR_ARG, "servers", "none of the %d ranks is a server; at least one server and one client are needed",
+                         transport->size);
     if (transport->servers == transport->size)
         return error_set(err, DFAISS_ERR_ARG, "clients", "all %d ranks are servers; at least one server and one client are needed", transport->size);
     return DFAISS_OK;
@@ -162,7 +164,8 @@ static void drain(transport_t *transport) {
             return;
 }
 
-/* Receives alone can be under way after drain, unless MPI failed: then what was being sent is left alone, with its memory, since MPI may still read it. */
+/* Receives alone can be under way after drain, unless MPI failed: then what was being sent is left alone, with its memory, since MPI may still read
+ * it. */
 static void cancel_receives(transport_t *transport) {
     for (int i = 0; i < transport->count; i++) {
         if (transport->requests[i] == MPI_REQUEST_NULL)

@@ -1,5 +1,5 @@
-/* tool_compare IDS SCORES IDS SCORES: whether two searches gave equal answers. Equal means: the same ids, except among scores that differ by less than
- * 1e-5 relative, and scores within that. The first difference is named, and the exit code is then 1. */
+/* tool_compare IDS SCORES IDS SCORES: whether two searches gave equal answers. Equal means: the same ids, except among scores that differ by less
+ * than 1e-5 relative, and scores within that. The first difference is named, and the exit code is then 1. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,7 +32,8 @@ static bool close_to(double one, double other) {
     return fabs(one - other) <= tolerance * fmax(fabs(one), fabs(other));
 }
 
-/* Whether an id that stands elsewhere may do so: the other answer has it with such a score, or cut it off among scores that are as good as its last. */
+/* Whether an id that stands elsewhere may do so: the other answer has it with such a score, or cut it off among scores that are as good as its last.
+ */
 static bool may_differ(int64_t id, float score, const int64_t *ids, const float *scores, int64_t k) {
     for (int64_t i = 0; i < k; i++)
         if (ids[i] == id)

@@ -1,5 +1,5 @@
-/* tool_convert FROM ELEMENT TO [FIRST ROWS]: writes the vectors of a file in another form, for tests that read the same vectors from every form. ELEMENT
- * is f32, f16, u8 or i8; the ending of TO says the form: .fvecs, .bvecs, .npy, .raw (rows alone) or any of the .*bin. */
+/* tool_convert FROM ELEMENT TO [FIRST ROWS]: writes the vectors of a file in another form, for tests that read the same vectors from every form.
+ * ELEMENT is f32, f16, u8 or i8; the ending of TO says the form: .fvecs, .bvecs, .npy, .raw (rows alone) or any of the .*bin. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +23,8 @@ static bool ends_with(const char *path, const char *ending) {
 static void write_npy_header(FILE *to, const conversion_t *conversion) {
     static const char *const names[ELEMENT_COUNT] = {"<f4", "<f2", "|u1", "|i1"};
     char dictionary[118 + 1];
-    int length = snprintf(dictionary, sizeof dictionary, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }", names[conversion->element],
-                          (long long)conversion->rows, (long long)dataset_dim(conversion->from));
+    int length = snprintf(dictionary, sizeof dictionary, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
+                          names[conversion->element], (long long)conversion->rows, (long long)dataset_dim(conversion->from));
     memset(dictionary + length, ' ', sizeof dictionary - 2 - (size_t)length);
     dictionary[sizeof dictionary - 2] = '\n';
     fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, to);
@@ -84,7 +84,8 @@ int main(int argc, char **argv) {
     }
     conversion_t conversion = {.from = from, .element = element, .first = argc == 6 ? atoll(argv[4]) : 0};
     conversion.rows = argc == 6 ? atoll(argv[5]) : dataset_rows(from);
-    bool good = conversion.first >= 0 && conversion.rows > 0 && conversion.first + conversion.rows <= dataset_rows(from) && convert(&conversion, argv[3]);
+    bool good =
+        conversion.first >= 0 && conversion.rows > 0 && conversion.first + conversion.rows <= dataset_rows(from) && convert(&conversion, argv[3]);
     dataset_close(from);
     if (!good)
         fprintf(stderr, "tool_convert: cannot write %s\n", argv[3]);

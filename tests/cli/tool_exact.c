@@ -1,5 +1,5 @@
-/* tool_exact METRIC BASE QUERIES TRUTH IDS SCORES: whether an answer is that of an exact search. The scores of found ids (row numbers of BASE) are computed
- * anew in double precision; each place must hold the id that TRUTH has there, or one with as good a score; best first, equal scores by id.
+/* tool_exact METRIC BASE QUERIES TRUTH IDS SCORES: whether an answer is that of an exact search. The scores of found ids (row numbers of BASE) are
+ * computed anew in double precision; each place must hold the id that TRUTH has there, or one with as good a score; best first, equal scores by id.
  * METRIC is l2 (squared distances), dot or cosine. The first difference is named, and the exit code is then 1. */
 #include <math.h>
 #include <stdbool.h>
@@ -37,8 +37,8 @@ static dfaiss_status_t open_check(char **argv, check_t *check, dfaiss_error_t *e
     if (!check->vector || !check->query)
         return error_memory(err, dim * sizeof(float), "a vector");
     bool fits = dataset_dim(check->queries) == dataset_dim(check->base) && check->truth.rows == dataset_rows(check->queries) &&
-                check->ids.rows == check->truth.rows && check->ids.columns <= check->truth.columns && dataset_rows(check->scores) == check->ids.rows &&
-                dataset_dim(check->scores) == check->ids.columns;
+                check->ids.rows == check->truth.rows && check->ids.columns <= check->truth.columns &&
+                dataset_rows(check->scores) == check->ids.rows && dataset_dim(check->scores) == check->ids.columns;
     return fits ? DFAISS_OK : error_set(err, DFAISS_ERR_DATA, argv[5], "the files do not belong together");
 }
 
@@ -100,8 +100,8 @@ static bool right_row(check_t *check, int64_t row) {
         else if (i > 0 && !in_order(check, ids, scores, i))
             wrong = "another order";
         if (wrong) {
-            printf("query %lld, place %lld: %s: id %lld with score %.9g; id %lld is expected\n", (long long)row, (long long)i, wrong, (long long)ids[i],
-                   (double)scores[i], (long long)truth[i]);
+            printf("query %lld, place %lld: %s: id %lld with score %.9g; id %lld is expected\n", (long long)row, (long long)i, wrong,
+                   (long long)ids[i], (double)scores[i], (long long)truth[i]);
             return false;
         }
     }

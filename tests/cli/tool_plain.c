@@ -1,6 +1,6 @@
-/* tool_plain FACTORY METRIC BASE QUERIES SAMPLE NPROBE K TO [EFCONSTRUCTION]: one undivided faiss index in one process, as a measure for the same index on
- * several servers. It is trained on SAMPLE rows drawn at random, NPROBE is efSearch where the index is a graph (0: faiss's default), and the K ids found
- * for each query are written to TO (.ibin). */
+/* tool_plain FACTORY METRIC BASE QUERIES SAMPLE NPROBE K TO [EFCONSTRUCTION]: one undivided faiss index in one process, as a measure for the same
+ * index on several servers. It is trained on SAMPLE rows drawn at random, NPROBE is efSearch where the index is a graph (0: faiss's default), and the
+ * K ids found for each query are written to TO (.ibin). */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

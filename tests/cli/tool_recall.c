@@ -1,5 +1,5 @@
-/* tool_recall R TRUTH FOUND [WANTED [SLACK]]: prints which share of the R true neighbours the first R found ones hold. The exit code is 1 where it is more
- * than SLACK (0 where none is given) below WANTED. */
+/* tool_recall R TRUTH FOUND [WANTED [SLACK]]: prints which share of the R true neighbours the first R found ones hold. The exit code is 1 where it is
+ * more than SLACK (0 where none is given) below WANTED. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

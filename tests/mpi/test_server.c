@@ -178,7 +178,9 @@ static void test_ivf_before_and_after_training(void **state) {
 static void test_local_training(void **state) {
     (void)state;
     float *base = make_vectors(4000, 6), *queries = make_vectors(50, 7);
-    create("local", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}", 4000);
+    create("local",
+           "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}",
+           4000);
     for (int server = 0; server < client_servers(client); server++)
         assert_ok(client_sample(client, "local", server, ELEMENT_f32, 400, DIM, base + server * 10 * DIM, &error), error);
     assert_ok(client_train(client, "local", &error), error);
@@ -194,7 +196,9 @@ static void test_failed_training_can_be_repeated(void **state) {
     (void)state;
     float *base = make_vectors(1000, 12);
     int servers = client_servers(client);
-    create("again", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}", 1000);
+    create("again",
+           "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}",
+           1000);
     /* The last server has too few: none of them may be trained then. */
     for (int server = 0; server < servers; server++)
         assert_ok(client_sample(client, "again", server, ELEMENT_f32, server == servers - 1 ? 2 : 400, DIM, base, &error), error);
@@ -255,7 +259,12 @@ static void test_metadata_comes_back(void **state) {
             length += i == 3 ? 0 : snprintf(text + length, sizeof text - (size_t)length, "row %d", (int)row + i);
             ends[i] = (uint64_t)length;
         }
-        client_batch_t batch = {.element = ELEMENT_f32, .n = 4, .dim = DIM, .vectors = base + row * DIM, .first_id = 1000 + row, .metadata_ends = ends,
+        client_batch_t batch = {.element = ELEMENT_f32,
+                                .n = 4,
+                                .dim = DIM,
+                                .vectors = base + row * DIM,
+                                .first_id = 1000 + row,
+                                .metadata_ends = ends,
                                 .metadata = (const uint8_t *)text};
         assert_ok(client_add(client, "told", &batch, &error), error);
     }
@@ -293,8 +302,8 @@ static void test_wrong_calls_leave_servers_unharmed(void **state) {
     assert_fails(client_load_index(client, "nowhere", &made, &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
     assert_fails(client_drop_index(client, "nowhere", &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
     assert_fails(client_create_index(client, "../up", flat, 0, false, false, &made, &error), DFAISS_ERR_ARG, error, "../up");
-    assert_fails(client_create_index(client, "wrong", "{\"index_builder_type\": \"flat\", \"dmi\": 24}", 0, false, false, &made, &error), DFAISS_ERR_CONFIG, error,
-                 "dim");
+    assert_fails(client_create_index(client, "wrong", "{\"index_builder_type\": \"flat\", \"dmi\": 24}", 0, false, false, &made, &error),
+                 DFAISS_ERR_CONFIG, error, "dim");
     create("once", flat, 100);
     assert_fails(client_create_index(client, "once", flat, 0, false, false, &made, &error), DFAISS_ERR_EXISTS, error, "once");
     add("once", base, 0, 100, 10);

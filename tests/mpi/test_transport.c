@@ -217,8 +217,9 @@ static void send_content(transport_t *transport, int destination, uint64_t numbe
     loan_t *loan = malloc(sizeof *loan);
     assert_non_null(loan);
     *loan = (loan_t){.bulk = content.bulk, .size = content.bulk_size, .returned = returned};
-    assert_ok(transport_send(transport, destination, 77, number, content.body, content.body_size, content.bulk, content.bulk_size, give_back, loan, &error),
-              error);
+    assert_ok(
+        transport_send(transport, destination, 77, number, content.body, content.body_size, content.bulk, content.bulk_size, give_back, loan, &error),
+        error);
     memset(content.body, 0xdd, content.body_size); /* was copied */
     free(content.body);
 }
@@ -360,9 +361,11 @@ static void refuses_what_cannot_be_sent(void **state) {
     dfaiss_error_t error;
     int done = 0;
     char byte = 0;
-    assert_fails(transport_send(transport, world_size, 1, 0, NULL, 0, &byte, 1, count_done, &done, &error), DFAISS_ERR_ARG, error, "a message to rank");
+    assert_fails(transport_send(transport, world_size, 1, 0, NULL, 0, &byte, 1, count_done, &done, &error), DFAISS_ERR_ARG, error,
+                 "a message to rank");
     assert_fails(transport_send(transport, -1, 1, 0, NULL, 0, &byte, 1, count_done, &done, &error), DFAISS_ERR_ARG, error, "rank -1");
-    assert_fails(transport_send(transport, 0, 1, 0, &byte, TRANSPORT_BODY_LIMIT + 1, NULL, 0, count_done, &done, &error), DFAISS_ERR_ARG, error, "1073741825");
+    assert_fails(transport_send(transport, 0, 1, 0, &byte, TRANSPORT_BODY_LIMIT + 1, NULL, 0, count_done, &done, &error), DFAISS_ERR_ARG, error,
+                 "1073741825");
     assert_fails(transport_send(transport, 0, 1, 0, NULL, 1, NULL, 0, count_done, &done, &error), DFAISS_ERR_ARG, error, "address");
     assert_int_equal(done, 0);
     leave(transport);

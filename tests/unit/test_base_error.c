@@ -41,7 +41,7 @@ static void test_system(void **state) {
     static const struct {
         int number;
         dfaiss_status_t status;
-    } expected[] = {{ENOSPC, DFAISS_ERR_SPACE}, {EDQUOT, DFAISS_ERR_SPACE}, {ENOENT, DFAISS_ERR_NOT_FOUND}, {ENOMEM, DFAISS_ERR_MEMORY},
+    } expected[] = {{ENOSPC, DFAISS_ERR_SPACE},  {EDQUOT, DFAISS_ERR_SPACE}, {ENOENT, DFAISS_ERR_NOT_FOUND}, {ENOMEM, DFAISS_ERR_MEMORY},
                     {EEXIST, DFAISS_ERR_EXISTS}, {EIO, DFAISS_ERR_IO},       {EACCES, DFAISS_ERR_IO},        {EROFS, DFAISS_ERR_IO}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         dfaiss_error_t error;

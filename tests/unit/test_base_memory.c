@@ -144,12 +144,8 @@ static void test_log(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_blocks_that_cannot_be),
-        cmocka_unit_test(test_products),
-        cmocka_unit_test(test_resident),
-        cmocka_unit_test(test_limit_of_a_group),
-        cmocka_unit_test(test_limit_of_a_group_of_version_1),
+        cmocka_unit_test(test_blocks),   cmocka_unit_test(test_blocks_that_cannot_be), cmocka_unit_test(test_products),
+        cmocka_unit_test(test_resident), cmocka_unit_test(test_limit_of_a_group),      cmocka_unit_test(test_limit_of_a_group_of_version_1),
         cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

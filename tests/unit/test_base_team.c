@@ -102,11 +102,8 @@ static void test_no_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_task_once),
-        cmocka_unit_test(test_many_runs),
-        cmocka_unit_test(test_unused_team),
-        cmocka_unit_test(test_two_teams),
-        cmocka_unit_test(test_no_threads),
+        cmocka_unit_test(test_every_task_once), cmocka_unit_test(test_many_runs),  cmocka_unit_test(test_unused_team),
+        cmocka_unit_test(test_two_teams),       cmocka_unit_test(test_no_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

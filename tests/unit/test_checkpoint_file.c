@@ -64,24 +64,28 @@ typedef struct recipe {
 
 static const recipe_t recipes[] = {
     {"flat", "{\"index_builder_type\": \"flat\", \"dim\": 8, \"metric\": \"l2\"}", true, 1000, 1000, 100, 400, ELEMENT_f32, false, true, IDS_RUNS},
-    {"flat, a batch partly indexed", "{\"index_builder_type\": \"flat\", \"dim\": 8, \"metric\": \"dot\"}", true, 1000, 730, 100, 365, ELEMENT_f16, false,
-     true, IDS_OWN},
+    {"flat, a batch partly indexed", "{\"index_builder_type\": \"flat\", \"dim\": 8, \"metric\": \"dot\"}", true, 1000, 730, 100, 365, ELEMENT_f16,
+     false, true, IDS_OWN},
     {"flat, two element types", "{\"index_builder_type\": \"flat\", \"dim\": 8}", true, 900, 250, 90, 250, ELEMENT_u8, true, true, IDS_MIXED},
     {"flat, nothing in it", "{\"index_builder_type\": \"flat\", \"dim\": 8}", true, 0, 0, 1, 1, ELEMENT_f32, false, false, IDS_RUNS},
     {"sq", "{\"faiss_factory\": \"SQ8\", \"dim\": 8, \"metric\": \"l2\"}", true, 1100, 1100, 64, 300, ELEMENT_i8, false, false, IDS_MIXED},
-    {"ivf", "{\"index_builder_type\": \"ivf_simple\", \"dim\": 8, \"centroids\": 5, \"metric\": \"l2\"}", true, 1000, 900, 150, 300, ELEMENT_f32, false, true,
-     IDS_MIXED},
-    {"ivf, nothing indexed", "{\"index_builder_type\": \"ivf_simple\", \"dim\": 8, \"centroids\": 5, \"metric\": \"l2\"}", true, 200, 0, 50, 300, ELEMENT_i8,
-     false, false, IDS_OWN},
-    {"hnsw", "{\"index_builder_type\": \"hnswsq\", \"dim\": 8, \"store_n\": 4, \"metric\": \"l2\"}", true, 600, 500, 100, 250, ELEMENT_f16, false, true,
+    {"ivf", "{\"index_builder_type\": \"ivf_simple\", \"dim\": 8, \"centroids\": 5, \"metric\": \"l2\"}", true, 1000, 900, 150, 300, ELEMENT_f32,
+     false, true, IDS_MIXED},
+    {"ivf, nothing indexed", "{\"index_builder_type\": \"ivf_simple\", \"dim\": 8, \"centroids\": 5, \"metric\": \"l2\"}", true, 200, 0, 50, 300,
+     ELEMENT_i8, false, false, IDS_OWN},
+    {"hnsw", "{\"index_builder_type\": \"hnswsq\", \"dim\": 8, \"store_n\": 4, \"metric\": \"l2\"}", true, 600, 500, 100, 250, ELEMENT_f16, false,
+     true, IDS_RUNS},
+    {"hnsw, several graphs", "{\"index_builder_type\": \"hnswsq\", \"dim\": 8, \"store_n\": 4, \"segment_rows\": 1024, \"metric\": \"l2\"}", true,
+     2500, 2300, 500, 1150, ELEMENT_f32, false, false, IDS_RUNS},
+    {"behind a transform", "{\"faiss_factory\": \"PCA4,SQ8\", \"dim\": 8, \"metric\": \"l2\"}", true, 300, 300, 300, 300, ELEMENT_f32, false, false,
      IDS_RUNS},
-    {"hnsw, several graphs", "{\"index_builder_type\": \"hnswsq\", \"dim\": 8, \"store_n\": 4, \"segment_rows\": 1024, \"metric\": \"l2\"}", true, 2500, 2300, 500,
-     1150, ELEMENT_f32, false, false, IDS_RUNS},
-    {"behind a transform", "{\"faiss_factory\": \"PCA4,SQ8\", \"dim\": 8, \"metric\": \"l2\"}", true, 300, 300, 300, 300, ELEMENT_f32, false, false, IDS_RUNS},
-    {"opaque", "{\"faiss_factory\": \"IVF4,PQ8x4fs\", \"dim\": 8, \"metric\": \"l2\"}", true, 700, 700, 350, 700, ELEMENT_f32, false, false, IDS_RUNS},
-    {"refined", "{\"faiss_factory\": \"IVF4,SQ8,RFlat\", \"dim\": 8, \"metric\": \"l2\"}", true, 400, 400, 400, 400, ELEMENT_f32, false, false, IDS_RUNS},
+    {"opaque", "{\"faiss_factory\": \"IVF4,PQ8x4fs\", \"dim\": 8, \"metric\": \"l2\"}", true, 700, 700, 350, 700, ELEMENT_f32, false, false,
+     IDS_RUNS},
+    {"refined", "{\"faiss_factory\": \"IVF4,SQ8,RFlat\", \"dim\": 8, \"metric\": \"l2\"}", true, 400, 400, 400, 400, ELEMENT_f32, false, false,
+     IDS_RUNS},
     {"untrained", "{\"index_builder_type\": \"ivf_simple\", \"dim\": 8, \"centroids\": 5}", false, 333, 0, 40, 1, ELEMENT_f16, true, true, IDS_MIXED},
-    {"untrained and empty", "{\"index_builder_type\": \"knnlm\", \"dim\": 8, \"centroids\": 3, \"code_size\": 2}", false, 0, 0, 1, 1, ELEMENT_f32, false, false, IDS_RUNS},
+    {"untrained and empty", "{\"index_builder_type\": \"knnlm\", \"dim\": 8, \"centroids\": 3, \"code_size\": 2}", false, 0, 0, 1, 1, ELEMENT_f32,
+     false, false, IDS_RUNS},
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -349,9 +353,14 @@ static void test_runs_become_batches_without_ids(void **state) {
 /* Vectors that wait come back in pieces, so that memory is given back as they are indexed, and a graph larger than the buffer is cut into chunks. */
 static void test_large(void **state) {
     (void)state;
-    const recipe_t waiting = {"waiting", "{\"index_builder_type\": \"flat\", \"dim\": 8}", false, 700000, 0, 700000, 1, ELEMENT_f32, false, false, IDS_RUNS};
-    const recipe_t graph = {"graph", "{\"faiss_factory\": \"IVF4,PQ8x4fs\", \"dim\": 8, \"metric\": \"l2\"}", true, 500000, 500000, 500000, 500000, ELEMENT_f32,
-                            false, false, IDS_RUNS};
+    const recipe_t waiting = {"waiting", "{\"index_builder_type\": \"flat\", \"dim\": 8}", false, 700000, 0, 700000, 1, ELEMENT_f32, false, false,
+                              IDS_RUNS};
+    const recipe_t graph = {"graph", "{\"faiss_factory\": \"IVF4,PQ8x4fs\", \"dim\": 8, \"metric\": \"l2\"}",
+                            true,    500000,
+                            500000,  500000,
+                            500000,  ELEMENT_f32,
+                            false,   false,
+                            IDS_RUNS};
     shard_content_t content, read;
     write_recipe(&waiting);
     assert_ok(shard_file_read(path, &content, &err), err);
@@ -648,14 +657,15 @@ static void test_folder_that_cannot_be_written(void **state) {
     shard_content_clear(&content);
 }
 
-/* Every size at which writing can be cut off: data, HDF5's own structures, and the flush at the end. True where all attempts failed as they should. */
+/* Every size at which writing can be cut off: data, HDF5's own structures, and the flush at the end. True where all attempts failed as they should.
+ */
 static bool writing_fails_below(const shard_content_t *content, uint64_t whole) {
     struct rlimit limit;
     bool right = getrlimit(RLIMIT_FSIZE, &limit) == 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR;
     for (rlim_t bytes = 0; right && bytes < whole; bytes += 4999) {
         limit.rlim_cur = bytes;
-        right = setrlimit(RLIMIT_FSIZE, &limit) == 0 && shard_file_write(path, content, &err) == DFAISS_ERR_IO && strstr(err.text, "File too large") &&
-                !file_exists(path);
+        right = setrlimit(RLIMIT_FSIZE, &limit) == 0 && shard_file_write(path, content, &err) == DFAISS_ERR_IO &&
+                strstr(err.text, "File too large") && !file_exists(path);
     }
     return right;
 }

@@ -254,7 +254,8 @@ static void test_broken_json(void **state) {
 /* Whatever a file is cut to, the answer is a configuration or an error, never a crash. */
 static void test_cut_anywhere(void **state) {
     (void)state;
-    static const char text[] = "{\"index_builder_type\": \"knnlm\", \"centroids\": 4, \"extra\": {\"a\": [1, {\"b\": null}]}, \"train_ratio\": \"0.5\"}";
+    static const char text[] =
+        "{\"index_builder_type\": \"knnlm\", \"centroids\": 4, \"extra\": {\"a\": [1, {\"b\": null}]}, \"train_ratio\": \"0.5\"}";
     for (size_t size = 0; size < sizeof text - 1; size++) {
         index_config_t *config = NULL;
         assert_fails(index_config_parse(text, size, "my.json", &config, &error), DFAISS_ERR_CONFIG, error, "my.json");
@@ -322,9 +323,18 @@ static void test_number_of_lists(void **state) {
     config->centroids = 0;
     assert_int_equal(index_config_centroids(config, 50), 1);
     config->infer_centroids = true;
-    static const int64_t expected[][2] = {{-1, 1},          {0, 1},          {1, 2},           {10000, 200},        {200000, 894},
-                                          {999999, 1999},   {1000000, 65536}, {9999999, 65536}, {10000000, 262144}, {99999999, 262144},
-                                          {100000000, 1048576}, {INT64_MAX, 1048576}};
+    static const int64_t expected[][2] = {{-1, 1},
+                                          {0, 1},
+                                          {1, 2},
+                                          {10000, 200},
+                                          {200000, 894},
+                                          {999999, 1999},
+                                          {1000000, 65536},
+                                          {9999999, 65536},
+                                          {10000000, 262144},
+                                          {99999999, 262144},
+                                          {100000000, 1048576},
+                                          {INT64_MAX, 1048576}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         assert_int_equal(index_config_centroids(config, expected[i][0]), expected[i][1]);
     index_config_destroy(config);

@@ -75,32 +75,35 @@ static void every_format_reads_back(void **state) {
 static void damage_is_refused(void **state) {
     fixture_t *fixture = *state;
     id_matrix_t matrix;
-    assert_fails(id_matrix_read(write_file(fixture, "a.ibin", BYTES("\2\0\0\0\2\0\0\0abcd")), &matrix, &fixture->error), DFAISS_ERR_DATA, fixture->error,
-                 "has 12 bytes, but 24 are expected");
-    assert_fails(id_matrix_read(write_file(fixture, "a.i64bin", BYTES("\xff\xff\xff\xff\xff\xff\xff\xff")), &matrix, &fixture->error), DFAISS_ERR_DATA,
-                 fixture->error, "are expected");
+    assert_fails(id_matrix_read(write_file(fixture, "a.ibin", BYTES("\2\0\0\0\2\0\0\0abcd")), &matrix, &fixture->error), DFAISS_ERR_DATA,
+                 fixture->error, "has 12 bytes, but 24 are expected");
+    assert_fails(id_matrix_read(write_file(fixture, "a.i64bin", BYTES("\xff\xff\xff\xff\xff\xff\xff\xff")), &matrix, &fixture->error),
+                 DFAISS_ERR_DATA, fixture->error, "are expected");
     assert_fails(id_matrix_read(write_file(fixture, "a.ivecs", BYTES("\xff\xff\xff\x7f")), &matrix, &fixture->error), DFAISS_ERR_DATA, fixture->error,
                  "has 4 bytes, but 8589934592 are expected");
-    assert_fails(id_matrix_read(write_file(fixture, "a.fbin", BYTES("\1\0\0\0\1\0\0\0abcd")), &matrix, &fixture->error), DFAISS_ERR_ARG, fixture->error,
-                 "known are .ivecs .ibin .i64bin .npy");
-    assert_fails(id_matrix_read(write_npy(fixture, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }", "abcd", 4), &matrix, &fixture->error),
-                 DFAISS_ERR_DATA, fixture->error, "accepted are '<i4', '<i8'");
+    assert_fails(id_matrix_read(write_file(fixture, "a.fbin", BYTES("\1\0\0\0\1\0\0\0abcd")), &matrix, &fixture->error), DFAISS_ERR_ARG,
+                 fixture->error, "known are .ivecs .ibin .i64bin .npy");
+    assert_fails(
+        id_matrix_read(write_npy(fixture, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }", "abcd", 4), &matrix, &fixture->error),
+        DFAISS_ERR_DATA, fixture->error, "accepted are '<i4', '<i8'");
     assert_fails(id_matrix_read("/nonexistent/a.ibin", &matrix, &fixture->error), DFAISS_ERR_NOT_FOUND, fixture->error, "/nonexistent/a.ibin");
 }
 
 static void ids_are_one_column_or_one_row(void **state) {
     fixture_t *fixture = *state;
     int64_t *ids = NULL, n = 0;
-    assert_ok(id_file_read(write_file(fixture, "row.ibin", BYTES("\1\0\0\0\3\0\0\0\7\0\0\0\1\0\0\0\5\0\0\0")), &ids, &n, &fixture->error), fixture->error);
+    assert_ok(id_file_read(write_file(fixture, "row.ibin", BYTES("\1\0\0\0\3\0\0\0\7\0\0\0\1\0\0\0\5\0\0\0")), &ids, &n, &fixture->error),
+              fixture->error);
     assert_int_equal(n, 3);
     assert_int_equal(ids[2], 5);
     free(ids);
-    assert_ok(id_file_read(write_file(fixture, "column.ivecs", BYTES("\1\0\0\0\7\0\0\0\1\0\0\0\x9\0\0\0")), &ids, &n, &fixture->error), fixture->error);
+    assert_ok(id_file_read(write_file(fixture, "column.ivecs", BYTES("\1\0\0\0\7\0\0\0\1\0\0\0\x9\0\0\0")), &ids, &n, &fixture->error),
+              fixture->error);
     assert_int_equal(n, 2);
     assert_int_equal(ids[1], 9);
     free(ids);
-    assert_fails(id_file_read(write_file(fixture, "both.ibin", BYTES("\2\0\0\0\2\0\0\0aaaabbbbccccdddd")), &ids, &n, &fixture->error), DFAISS_ERR_DATA,
-                 fixture->error, "2 rows of 2; ids are expected as one column or one row");
+    assert_fails(id_file_read(write_file(fixture, "both.ibin", BYTES("\2\0\0\0\2\0\0\0aaaabbbbccccdddd")), &ids, &n, &fixture->error),
+                 DFAISS_ERR_DATA, fixture->error, "2 rows of 2; ids are expected as one column or one row");
 }
 
 static void ids_must_be_ids(void **state) {
@@ -235,16 +238,11 @@ static void real_ids_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FILES_TEST(every_format_reads_back),
-        FILES_TEST(damage_is_refused),
-        FILES_TEST(ids_are_one_column_or_one_row),
-        FILES_TEST(ids_must_be_ids),
-        cmocka_unit_test(recall_counts_sets),
-        FILES_TEST(written_files_read_back),
-        FILES_TEST(incomplete_files_vanish),
-        FILES_TEST(writer_refuses_what_it_cannot_do),
-        FILES_TEST(a_full_device_is_reported),
-        FILES_TEST(real_ids_read),
+        FILES_TEST(every_format_reads_back),       FILES_TEST(damage_is_refused),
+        FILES_TEST(ids_are_one_column_or_one_row), FILES_TEST(ids_must_be_ids),
+        cmocka_unit_test(recall_counts_sets),      FILES_TEST(written_files_read_back),
+        FILES_TEST(incomplete_files_vanish),       FILES_TEST(writer_refuses_what_it_cannot_do),
+        FILES_TEST(a_full_device_is_reported),     FILES_TEST(real_ids_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

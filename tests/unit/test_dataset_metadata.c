@@ -187,7 +187,7 @@ static void real_metadata_reads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FILES_TEST(lines_are_checked),         FILES_TEST(zero_bytes_are_refused),      FILES_TEST(missing_files_are_refused),
+        FILES_TEST(lines_are_checked),           FILES_TEST(zero_bytes_are_refused),      FILES_TEST(missing_files_are_refused),
         FILES_TEST(lines_come_without_newlines), FILES_TEST(long_lines_are_put_together), FILES_TEST(endless_lines_are_refused),
         FILES_TEST(real_metadata_reads),
     };

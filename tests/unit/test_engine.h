@@ -1,4 +1,5 @@
-/* What the engine's tests share: seeded data in clusters, one index with its store and search, brute force, and plain faiss from the same template. */
+/* What the engine's tests share: seeded data in clusters, one index with its store and search, brute force, and plain faiss from the same template.
+ */
 #ifndef TESTS_UNIT_TEST_ENGINE_H
 #define TESTS_UNIT_TEST_ENGINE_H
 
@@ -29,7 +30,8 @@ typedef struct world {
 } world_t;
 
 static inline index_config_t engine_config(const char *factory, int64_t dim, config_metric_t metric) {
-    index_config_t config = {.dim = dim, .metric = metric, .centroids = 16, .code_size = 8, .bits_per_vector = 8, .store_n = 16, .ef_construction = 60};
+    index_config_t config = {
+        .dim = dim, .metric = metric, .centroids = 16, .code_size = 8, .bits_per_vector = 8, .store_n = 16, .ef_construction = 60};
     snprintf(config.faiss_factory, sizeof config.faiss_factory, "%s", factory);
     return config;
 }

@@ -160,7 +160,9 @@ static void *narrow_rows(world_t *world, element_t element, int64_t first) {
 static void scan_buffer(world_t *world, element_t element, const void *vectors, int64_t first, int64_t n, int64_t slice) {
     dfaiss_error_t err;
     for (int64_t cursor = 0; cursor < n;)
-        assert_ok(engine_search_vectors(world->search, element, vectors, first, n, &cursor, slice == NEVER ? NEVER : clock_nanoseconds() + slice, &err), err);
+        assert_ok(
+            engine_search_vectors(world->search, element, vectors, first, n, &cursor, slice == NEVER ? NEVER : clock_nanoseconds() + slice, &err),
+            err);
 }
 
 static void buffered_vectors_are_found(void **state) {
@@ -285,8 +287,8 @@ static void exact_neighbours_of_files(void **state) {
                       err);
         }
         assert_nearest_rows(&world, expected);
-        assert_fails(engine_exact_merge(metrics[m], 0, 1, world.queries, 1, world.x, 0, 1, world.scores, world.rows, world.team, &err), DFAISS_ERR_ARG,
-                     err, "out of range");
+        assert_fails(engine_exact_merge(metrics[m], 0, 1, world.queries, 1, world.x, 0, 1, world.scores, world.rows, world.team, &err),
+                     DFAISS_ERR_ARG, err, "out of range");
         free(expected);
         close_world(&world);
     }

@@ -5,7 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static const char *const factories[] = {"Flat", "SQ8", "PCA8,PQ8x4np", "IVF16,Flat", "IVF16,PQ8x5np", "HNSW8_SQ8", "PCA8,HNSW8,Flat", "IVF16,SQ8,RFlat"};
+static const char *const factories[] = {"Flat",          "SQ8",       "PCA8,PQ8x4np",    "IVF16,Flat",
+                                        "IVF16,PQ8x5np", "HNSW8_SQ8", "PCA8,HNSW8,Flat", "IVF16,SQ8,RFlat"};
 enum { FACTORIES = sizeof factories / sizeof *factories };
 
 static int64_t *found_rows(world_t *world) {
@@ -83,8 +84,8 @@ static void graphs_show_when_sealed(void **state) {
         int64_t n;
         bool seal;
         int64_t covers, segments;
-    } steps[] = {{100, false, 0, 0}, {50, true, 150, 1}, {0, true, 0, 1}, {30, false, 0, 1}, {20, true, 50, 1}, {300, false, 0, 1},
-                 {120, false, 400, 2}, {0, true, 20, 3}, {360, true, 360, 3}};
+    } steps[] = {{100, false, 0, 0}, {50, true, 150, 1},   {0, true, 0, 1},  {30, false, 0, 1},  {20, true, 50, 1},
+                 {300, false, 0, 1}, {120, false, 400, 2}, {0, true, 20, 3}, {360, true, 360, 3}};
     int64_t built = 0;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         engine_block_t *block = NULL;
@@ -297,7 +298,8 @@ static void damaged_graphs_are_refused(void **state) {
             assert_fails(engine_store_restore_blob(world.store, sink.bytes.data, at, 500, &err), DFAISS_ERR_CHECKPOINT, err, "damaged");
             sink.bytes.data[at] ^= 4;
         }
-        assert_fails(engine_store_restore_blob(world.store, sink.bytes.data, sink.bytes.size, 499, &err), DFAISS_ERR_CHECKPOINT, err, "499 were expected");
+        assert_fails(engine_store_restore_blob(world.store, sink.bytes.data, sink.bytes.size, 499, &err), DFAISS_ERR_CHECKPOINT, err,
+                     "499 were expected");
         assert_ok(engine_store_restore_blob(world.store, sink.bytes.data, sink.bytes.size, 500, &err), err);
         assert_fails(engine_store_restore_end(world.store, 501, &err), DFAISS_ERR_CHECKPOINT, err, "501 were expected");
         assert_ok(engine_store_restore_end(world.store, 500, &err), err);
@@ -318,7 +320,9 @@ static void graphs_of_other_templates_are_refused(void **state) {
         int64_t dim;
         config_metric_t metric;
         const char *part;
-    } cases[] = {{"HNSW8_SQ8", 24, CONFIG_METRIC_l2, "dimension"}, {"HNSW8_SQ8", 16, CONFIG_METRIC_dot, "metric"}, {"HNSW8,Flat", 16, CONFIG_METRIC_l2, "kind"}};
+    } cases[] = {{"HNSW8_SQ8", 24, CONFIG_METRIC_l2, "dimension"},
+                 {"HNSW8_SQ8", 16, CONFIG_METRIC_dot, "metric"},
+                 {"HNSW8,Flat", 16, CONFIG_METRIC_l2, "kind"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         world_t other = open_world(engine_config(cases[i].factory, cases[i].dim, cases[i].metric), 300, 1, 1);
         assert_fails(engine_store_restore_blob(other.store, sink.bytes.data, sink.bytes.size, 300, &err), DFAISS_ERR_CHECKPOINT, err, cases[i].part);

@@ -197,8 +197,8 @@ static void damaged_templates_are_refused(void **state) {
         bytes.data[at] ^= mask;
         assert_fails(engine_template_read(&world.config, bytes.data, bytes.size, &template, &err), DFAISS_ERR_CHECKPOINT, err, "damaged");
         bytes.data[at] ^= mask;
-        assert_fails(engine_template_read(&world.config, bytes.data, (size_t)random_below(&random, bytes.size), &template, &err), DFAISS_ERR_CHECKPOINT,
-                     err, "damaged");
+        assert_fails(engine_template_read(&world.config, bytes.data, (size_t)random_below(&random, bytes.size), &template, &err),
+                     DFAISS_ERR_CHECKPOINT, err, "damaged");
     }
     assert_ok(engine_template_read(&world.config, bytes.data, bytes.size, &template, &err), err);
     engine_template_destroy(template);

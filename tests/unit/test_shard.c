@@ -34,7 +34,10 @@ static float *make_vectors(int64_t n, uint64_t stream) {
 
 /* Appends n random vectors as one batch whose ids go on from the last. */
 static void append(shard_t *shard, int64_t n, uint64_t stream) {
-    shard_batch_t batch = {.n = n, .first_id = shard_rows(shard), .element = ELEMENT_f32, .vectors = make_vectors(n, stream),
+    shard_batch_t batch = {.n = n,
+                           .first_id = shard_rows(shard),
+                           .element = ELEMENT_f32,
+                           .vectors = make_vectors(n, stream),
                            .vector_bytes = (size_t)n * DIM * sizeof(float)};
     assert_ok(shard_append(shard, &batch, &error), error);
 }
@@ -130,8 +133,13 @@ static void test_rows_have_ids_and_metadata(void **state) {
     (void)state;
     shard_t *shard = make_shard("{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8}");
     append(shard, 10, 1);
-    shard_batch_t batch = {.n = 2, .element = ELEMENT_f32, .vectors = make_vectors(2, 2), .vector_bytes = 2 * DIM * sizeof(float),
-                           .ids = malloc(2 * sizeof(int64_t)), .metadata_ends = malloc(2 * sizeof(uint64_t)), .metadata = (uint8_t *)strdup("abc")};
+    shard_batch_t batch = {.n = 2,
+                           .element = ELEMENT_f32,
+                           .vectors = make_vectors(2, 2),
+                           .vector_bytes = 2 * DIM * sizeof(float),
+                           .ids = malloc(2 * sizeof(int64_t)),
+                           .metadata_ends = malloc(2 * sizeof(uint64_t)),
+                           .metadata = (uint8_t *)strdup("abc")};
     memcpy(batch.ids, (int64_t[]){500, 77}, 2 * sizeof(int64_t));
     memcpy(batch.metadata_ends, (uint64_t[]){1, 3}, 2 * sizeof(uint64_t));
     assert_ok(shard_append(shard, &batch, &error), error);
@@ -155,7 +163,10 @@ static void test_equal_scores_stand_by_id(void **state) {
     (void)state;
     enum { N = 300 };
     shard_t *shard = make_shard("{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8}");
-    shard_batch_t batch = {.n = N, .element = ELEMENT_f32, .vectors = memory_map(N * DIM * sizeof(float)), .vector_bytes = N * DIM * sizeof(float),
+    shard_batch_t batch = {.n = N,
+                           .element = ELEMENT_f32,
+                           .vectors = memory_map(N * DIM * sizeof(float)),
+                           .vector_bytes = N * DIM * sizeof(float),
                            .ids = malloc(N * sizeof(int64_t))};
     for (int i = 0; i < N; i++)
         batch.ids[i] = (i * 7919) % N;
