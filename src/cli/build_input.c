@@ -19,6 +19,18 @@
 
 /* ---- storage ---- */
 
+static const char *storage_of(const build_options_t *options, const index_config_t *config) {
+    return config && config->index_storage_dir[0] ? config->index_storage_dir : options->storage;
+}
+
+void build_storage(const build_options_t *options, char *storage, size_t capacity) {
+    index_config_t *config = NULL;
+    if (options->config && index_config_read(options->config, &config, NULL) != DFAISS_OK)
+        config = NULL;
+    snprintf(storage, capacity, "%s", storage_of(options, config));
+    index_config_destroy(config);
+}
+
 /* The storage itself, or the nearest folder above it that is there: path char[capacity]. */
 static dfaiss_status_t nearest_folder(const char *storage, char *path, size_t capacity, dfaiss_error_t *err) {
     struct stat info;
@@ -82,8 +94,7 @@ static dfaiss_status_t take_saved(const build_options_t *options, build_input_t 
     if (options->servers && options->servers != saved->servers)
         return error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; --servers %lld cannot add to it",
                          options->index, (long long)saved->servers, (long long)options->servers);
-    if (options->config) {
-        TRY(index_config_read(options->config, &input->config, err));
+    if (input->config) {
         TRY(check_same_kind(options, input->config, saved->config, err));
         if (input->config->dim == 0)
             input->config->dim = saved->config->dim;
@@ -98,16 +109,22 @@ static dfaiss_status_t take_saved(const build_options_t *options, build_input_t 
     return DFAISS_OK;
 }
 
+/* The configuration is that of the file, or with --append and no file the one that was saved. */
 static dfaiss_status_t open_config(const build_options_t *options, build_input_t *input, dfaiss_error_t *err) {
+    if (options->config)
+        TRY(index_config_read(options->config, &input->config, err));
+    const char *storage = storage_of(options, input->config);
     if (!options->append) {
-        if (!options->overwrite && manifest_exists(options->storage, options->index))
+        if (!options->overwrite && manifest_exists(storage, options->index))
             return error_set(err, DFAISS_ERR_EXISTS, options->index, "the storage %s holds an index %s already: give --overwrite or --append",
-                             options->storage, options->index);
-        return index_config_read(options->config, &input->config, err);
+                             storage, options->index);
+        return check_writable(storage, err);
     }
     saved_index_t saved;
-    TRY(saved_index_read(options->storage, options->index, &saved, err));
-    dfaiss_status_t status = take_saved(options, input, &saved, err);
+    TRY(saved_index_read(storage, options->index, &saved, err));
+    dfaiss_status_t status = check_writable(storage, err);
+    if (status == DFAISS_OK)
+        status = take_saved(options, input, &saved, err);
     saved_index_clear(&saved);
     return status;
 }
@@ -156,7 +173,6 @@ static dfaiss_status_t check_template(const build_input_t *input, dfaiss_error_t
 
 static dfaiss_status_t open_all(const build_options_t *options, bool every_line, build_input_t *input, dfaiss_error_t *err) {
     TRY(open_config(options, input, err));
-    TRY(check_writable(options->storage, err));
     TRY(open_data(options, input, err));
     TRY(check_template(input, err));
     TRY(open_ids(options, input, err));

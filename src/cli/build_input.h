@@ -22,4 +22,8 @@ typedef struct build_input {
 CHECKED dfaiss_status_t build_input_open(const build_options_t *options, bool every_line, build_input_t *input, dfaiss_error_t *err);
 void build_input_close(build_input_t *input);
 
+/* Where the index lies: char storage[capacity] receives the configuration's index_storage_dir or, where there is none or no configuration that can be
+ * read (which build_input_open then tells), --storage. */
+void build_storage(const build_options_t *options, char *storage, size_t capacity);
+
 #endif

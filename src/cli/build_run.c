@@ -1,5 +1,6 @@
 #include "cli/build_run.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -111,9 +112,11 @@ static dfaiss_status_t build_as_client(client_t *client, void *context, dfaiss_e
 }
 
 dfaiss_status_t build_run(program_t *program, const build_options_t *options, build_result_t *result, dfaiss_error_t *err) {
+    char storage[PATH_MAX];
     build_result_t made = {0};
     building_t building = {.program = program, .options = options, .result = &made};
-    job_options_t job = {.storage = options->storage, .servers = options->servers, .threads = options->threads, .timeout = options->timeout};
+    build_storage(options, storage, sizeof storage);
+    job_options_t job = {.storage = storage, .servers = options->servers, .threads = options->threads, .timeout = options->timeout};
     TRY(job_run(program, &job, build_as_client, &building, err));
     *result = made;
     return DFAISS_OK;

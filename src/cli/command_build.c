@@ -1,4 +1,5 @@
 /* dfaiss build: checks its input, starts the job where nobody else did, and reports what the job has built. */
+#include <limits.h>
 #include <stdio.h>
 
 #include "cli/build_input.h"
@@ -16,10 +17,11 @@ static json_t *result_json(const build_options_t *options, const build_result_t 
 }
 
 static void print_result(const build_options_t *options, const build_result_t *result) {
-    char disk[16], memory[16];
+    char disk[16], memory[16], storage[PATH_MAX];
+    build_storage(options, storage, sizeof storage);
     report_bytes(result->bytes_on_disk, disk, sizeof disk);
     report_bytes(result->rss_bytes, memory, sizeof memory);
-    printf("index      %s, generation %lld, in %s\n", options->index, (long long)result->generation, options->storage);
+    printf("index      %s, generation %lld, in %s\n", options->index, (long long)result->generation, storage);
     printf("vectors    %lld of dimension %lld on %lld server%s\n", (long long)result->vectors, (long long)result->dim, (long long)result->servers,
            result->servers == 1 ? "" : "s");
     printf("speed      %.0f vectors/s\n", result->vectors_per_second);

@@ -1,5 +1,6 @@
 /* LOAD: an index from the storage, on as many servers as saved it. Server 0 reads the manifest; each server's builder verifies and reads its file. */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,9 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     shard_content_t *content = &loading->content;
     shard_t *shard = NULL;
     team_t *own;
+    /* A storage may have been moved or copied: the next generation belongs where this one was found. */
+    if (content->config->index_storage_dir[0])
+        snprintf(content->config->index_storage_dir, sizeof content->config->index_storage_dir, "%s", loading->storage);
     TRY(hosted_team(server, content->config, &own, err));
     dfaiss_status_t status = shard_restore(loading->index, content->config, server->number, own ? own : server->team, content->template,
                                            content->store, content->batches, content->batch_count, &shard, err);
