@@ -14,7 +14,7 @@ usage() {
 usage: jobs/setup.sh [--build-dir DIR] [--tests] [--sanitize LIST] [--no-install] [--cmake-args ARGUMENT...]
 
   --build-dir DIR     where to build (default: build)
-  --tests             build the tests too
+  --tests             build the tests and the benchmarks too
   --sanitize LIST     compile with sanitizers, for example address,undefined
   --no-install        install no packages: they come from elsewhere
   --cmake-args ...    everything that follows goes to cmake
@@ -141,10 +141,10 @@ configure() {
         rm -rf "$known" "$build_dir/CMakeFiles"
     fi
     if [ ! -f "$known" ]; then
-        arguments+=("-DDFAISS_TESTS=$tests")
+        arguments+=("-DDFAISS_TESTS=$tests" "-DDFAISS_BENCHMARKS=$tests")
         ! command -v ninja > /dev/null || arguments+=(-G Ninja)
     elif [ "$tests" = ON ]; then
-        arguments+=("-DDFAISS_TESTS=ON")
+        arguments+=("-DDFAISS_TESTS=ON" "-DDFAISS_BENCHMARKS=ON")
     fi
     run_logged "$build_dir/setup-configure.log" cmake -S "$root" -B "$build_dir" "${arguments[@]}" ${cmake_arguments[@]+"${cmake_arguments[@]}"}
 }
