@@ -71,7 +71,8 @@ typedef struct client_batch {
 /* Sends a batch to the next server in turn; blocks while too many are under way there. A failure of an earlier batch is reported by a later call. */
 CHECKED dfaiss_status_t client_add(client_t *client, const char *index, const client_batch_t *batch, dfaiss_error_t *err);
 /* Waits until all batches are acknowledged: in a server's memory, seen by every search begun afterwards. On failure *failed_id (may be NULL) is the
- * first id of the batch that failed: ERR_DATA (a value is not finite), ERR_ARG (ids out of range, another dimension, or ids where none belong). */
+ * first id of the batch that failed: ERR_DATA (a value is not finite), ERR_ARG (ids out of range or twice in the batch, another dimension, or ids
+ * where none belong). */
 CHECKED dfaiss_status_t client_add_wait(client_t *client, int64_t *failed_id, dfaiss_error_t *err);
 
 /* Waits until everything that was added is indexed. ERR_STATE where the index is not trained. */

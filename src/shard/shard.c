@@ -140,20 +140,9 @@ dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int
                      bad / dim, shard->name);
 }
 
-static dfaiss_status_t check_ids(const shard_batch_t *batch, const char *name, dfaiss_error_t *err) {
-    if (!batch->ids && (batch->first_id < 0 || batch->first_id > INT64_MAX - batch->n))
-        return error_set(err, DFAISS_ERR_ARG, name, "ids %lld and on of a batch are out of range; ids are 0 to 2^63 - 2", (long long)batch->first_id);
-    for (int64_t i = 0; batch->ids && i < batch->n; i++) {
-        if (batch->ids[i] < 0 || batch->ids[i] == INT64_MAX)
-            return error_set(err, DFAISS_ERR_ARG, name, "id %lld of vector %lld of a batch is out of range; ids are 0 to 2^63 - 2",
-                             (long long)batch->ids[i], (long long)i);
-    }
-    return DFAISS_OK;
-}
-
 dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err) {
     TRY(shard_check_vectors(shard, batch->element, batch->n, batch->vectors, batch->vector_bytes, err));
-    TRY(check_ids(batch, shard->name, err));
+    TRY(shard_check_ids(batch, shard->name, err));
     return shard_rows_append(&shard->rows, batch, err);
 }
 

@@ -46,7 +46,7 @@ shard_bytes_t shard_bytes(const shard_t *shard);
 /* ---- ingest ---- */
 
 /* Takes in a batch (first_row is set here); every search begun afterwards sees it. ERR_DATA where a component is not finite, ERR_ARG where an id is
- * out of range; the batch then stays the caller's. */
+ * out of range or twice in the batch; the batch then stays the caller's. */
 CHECKED dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err);
 
 /* A row's id and metadata (borrowed until the next change). False where there is no such row. */

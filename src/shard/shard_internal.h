@@ -76,6 +76,9 @@ struct shard {
 CHECKED dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int64_t n, const void *vectors, size_t bytes,
                                             dfaiss_error_t *err);
 
+/* All ids of a batch are in range, and its own ones different: ERR_ARG, naming the id. */
+CHECKED dfaiss_status_t shard_check_ids(const shard_batch_t *batch, const char *name, dfaiss_error_t *err);
+
 /* Frees the searches that are kept for reuse, since they belong to a template that goes. */
 void shard_search_drop_idle(shard_t *shard);
 

@@ -159,6 +159,54 @@ static void test_rows_have_ids_and_metadata(void **state) {
     shard_destroy(shard);
 }
 
+static shard_batch_t batch_with_ids(int64_t n, const int64_t *ids) {
+    shard_batch_t batch = {.n = n,
+                           .element = ELEMENT_f32,
+                           .vectors = make_vectors(n, 3),
+                           .vector_bytes = (size_t)n * DIM * sizeof(float),
+                           .ids = malloc((size_t)n * sizeof *ids)};
+    memcpy(batch.ids, ids, (size_t)n * sizeof *ids);
+    return batch;
+}
+
+static void append_ids(shard_t *shard, int64_t n, const int64_t *ids) {
+    shard_batch_t batch = batch_with_ids(n, ids);
+    assert_ok(shard_append(shard, &batch, &error), error);
+}
+
+static void refuse_ids(shard_t *shard, int64_t n, const int64_t *ids, const char *named) {
+    int64_t rows = shard_rows(shard);
+    shard_batch_t batch = batch_with_ids(n, ids);
+    assert_fails(shard_append(shard, &batch, &error), DFAISS_ERR_ARG, error, named);
+    assert_int_equal(shard_rows(shard), rows);
+    shard_batch_clear(&batch);
+}
+
+static void test_ids_of_a_batch_differ(void **state) {
+    (void)state;
+    enum { N = 5000 };
+    const int64_t last = INT64_MAX - 1;
+    int64_t many[N];
+    random_state_t random = random_stream(SEED, 7);
+    shard_t *shard = make_shard("{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8}");
+    refuse_ids(shard, 2, (int64_t[]){5, 5}, "id 5 is twice");
+    refuse_ids(shard, 4, (int64_t[]){last, 3, 0, last}, "id 9223372036854775806 is twice");
+    refuse_ids(shard, 3, (int64_t[]){1, -2, 1}, "id -2 of vector 1");
+    refuse_ids(shard, 2, (int64_t[]){1, INT64_MAX}, "out of range");
+    append_ids(shard, 1, (int64_t[]){7});
+    append_ids(shard, 4, (int64_t[]){0, 256, 65536, last});
+    /* Ids that are equal in most of their bytes, in no order. */
+    append_ids(shard, 6, (int64_t[]){0x0200000000000100, 0x0100000000000200, 0x0100000000000100, 0x0200000000000200, 0x100, 0x200});
+    for (int64_t i = 0; i < N; i++)
+        many[i] = (int64_t)(random_u64(&random) >> 2) / N * N + i;
+    append_ids(shard, N, many);
+    many[4321] = many[17];
+    char named[64];
+    snprintf(named, sizeof named, "id %lld is twice", (long long)many[17]);
+    refuse_ids(shard, N, many, named);
+    shard_destroy(shard);
+}
+
 static void test_equal_scores_stand_by_id(void **state) {
     (void)state;
     enum { N = 300 };
@@ -195,9 +243,8 @@ static void test_placement_lists_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_links_during_a_search_flat),
-        cmocka_unit_test(test_rows_have_ids_and_metadata),
-        cmocka_unit_test(test_equal_scores_stand_by_id),
+        cmocka_unit_test(test_links_during_a_search_flat), cmocka_unit_test(test_rows_have_ids_and_metadata),
+        cmocka_unit_test(test_ids_of_a_batch_differ),      cmocka_unit_test(test_equal_scores_stand_by_id),
         cmocka_unit_test(test_placement_lists_is_refused),
     };
     if (team_create(2, &team, &error) != DFAISS_OK)
