@@ -59,11 +59,25 @@ static dfaiss_status_t check_patience(const client_t *client, dfaiss_error_t *er
     return DFAISS_OK;
 }
 
+/* One turn of waiting for batches. */
+static dfaiss_status_t wait_a_turn(client_t *client, dfaiss_error_t *err) {
+    dfaiss_error_t why = {0};
+    dfaiss_status_t status = client_turn(client, &why);
+    if (status == DFAISS_OK)
+        status = check_patience(client, &why);
+    return status == DFAISS_OK ? DFAISS_OK : client_break(client, status, &why, err);
+}
+
 static dfaiss_status_t wait_for_credit(client_t *client, int server, dfaiss_error_t *err) {
-    while (client->under_way[server] >= CREDITS) {
-        TRY(client_turn(client, err));
-        TRY(check_patience(client, err));
-    }
+    while (client->under_way[server] >= CREDITS)
+        TRY(wait_a_turn(client, err));
+    return DFAISS_OK;
+}
+
+dfaiss_status_t client_batches_wait(client_t *client, dfaiss_error_t *err) {
+    TRY(client_check_broken(client, err));
+    while (client->batches)
+        TRY(wait_a_turn(client, err));
     return DFAISS_OK;
 }
 
@@ -112,8 +126,8 @@ static dfaiss_status_t send_batch(client_t *client, int server, const char *inde
 dfaiss_status_t client_add(client_t *client, const char *index, const client_batch_t *batch, dfaiss_error_t *err) {
     int server = client->next_server;
     dfaiss_status_t status = client_check_name(index, err);
-    if (status == DFAISS_OK && client->broken != DFAISS_OK)
-        status = error_set(err, client->broken, client->broken_error.where, "%s", client->broken_error.text);
+    if (status == DFAISS_OK)
+        status = client_check_broken(client, err);
     if (status == DFAISS_OK && (batch->n < 1 || batch->dim < 1))
         status = error_set(err, DFAISS_ERR_ARG, "n", "a batch has %lld vectors of dimension %lld; both must be at least 1", (long long)batch->n,
                            (long long)batch->dim);
@@ -133,10 +147,7 @@ dfaiss_status_t client_add(client_t *client, const char *index, const client_bat
 }
 
 dfaiss_status_t client_add_wait(client_t *client, int64_t *failed_id, dfaiss_error_t *err) {
-    while (client->batches) {
-        TRY(client_turn(client, err));
-        TRY(check_patience(client, err));
-    }
+    TRY(client_batches_wait(client, err));
     dfaiss_status_t status = earlier_failure(client, err);
     if (status != DFAISS_OK && failed_id)
         *failed_id = client->failed_id;

@@ -40,6 +40,20 @@ void client_destroy(client_t *client) {
     free(client);
 }
 
+dfaiss_status_t client_break(client_t *client, dfaiss_status_t status, const dfaiss_error_t *why, dfaiss_error_t *err) {
+    client->broken = status;
+    client->broken_error = *why;
+    if (err)
+        *err = *why;
+    return status;
+}
+
+dfaiss_status_t client_check_broken(const client_t *client, dfaiss_error_t *err) {
+    if (client->broken == DFAISS_OK)
+        return DFAISS_OK;
+    return error_set(err, client->broken, client->broken_error.where, "%s", client->broken_error.text);
+}
+
 int client_servers(const client_t *client) {
     return transport_servers(client->transport);
 }
@@ -132,24 +146,16 @@ static dfaiss_status_t send_and_wait(client_t *client, int server, message_kind_
     dfaiss_error_t why = {0};
     status = wait_for_answer(client, server, kind, limited, departure, &why);
     forget_departure(departure);
-    if (status == DFAISS_OK)
-        return DFAISS_OK;
-    client->broken = status;
-    client->broken_error = why;
-    if (err)
-        *err = why;
-    return status;
+    return status == DFAISS_OK ? DFAISS_OK : client_break(client, status, &why, err);
 }
 
 dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, bool limited,
                            transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err) {
-    if (client->broken != DFAISS_OK) {
-        bytes_writer_destroy(body);
-        return error_set(err, client->broken, client->broken_error.where, "%s", client->broken_error.text);
-    }
     client->asked = ++client->last_correlation;
     client->answered = false;
-    dfaiss_status_t status = send_and_wait(client, server, kind, body, bulk, bulk_size, limited, err);
+    dfaiss_status_t status = client_check_broken(client, err);
+    if (status == DFAISS_OK)
+        status = send_and_wait(client, server, kind, body, bulk, bulk_size, limited, err);
     bytes_writer_destroy(body);
     client->asked = 0;
     client->answered = false;

@@ -50,8 +50,15 @@ CHECKED dfaiss_status_t client_ask(client_t *client, int server, message_kind_t 
 CHECKED dfaiss_status_t client_tell(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
                                     dfaiss_error_t *err);
 
+/* Breaks the client for good; returns status, with `why` in err (may be NULL). */
+dfaiss_status_t client_break(client_t *client, dfaiss_status_t status, const dfaiss_error_t *why, dfaiss_error_t *err);
+/* Why the client is broken; DFAISS_OK where it is not. */
+CHECKED dfaiss_status_t client_check_broken(const client_t *client, dfaiss_error_t *err);
+
 /* One turn of the transport: takes what arrived, or rests. */
 CHECKED dfaiss_status_t client_turn(client_t *client, dfaiss_error_t *err);
+/* Until all batches are answered, well or not. */
+CHECKED dfaiss_status_t client_batches_wait(client_t *client, dfaiss_error_t *err);
 /* An answer that may belong to a batch: true where it did. */
 CHECKED dfaiss_status_t client_batch_answered(client_t *client, const transport_message_t *message, bool *mine, dfaiss_error_t *err);
 

@@ -75,6 +75,8 @@ dfaiss_status_t client_shutdown(client_t *client, dfaiss_error_t *err) {
     transport_message_t answer;
     bytes_reader_t result;
     bytes_writer_t body = {0};
+    /* Servers that have stopped answer no batch. How batches ended is told by client_add_wait. */
+    TRY(client_batches_wait(client, err));
     message_named_encode("", &body);
     TRY(client_ask(client, COORDINATOR, MESSAGE_SHUTDOWN, &body, NULL, 0, false, &answer, &result, err));
     transport_message_clear(&answer);

@@ -427,6 +427,23 @@ static void test_search_during_ingest_and_training(void **state) {
     free(base);
 }
 
+/* Whoever shuts the servers down has waited for his own batches, also for those that servers hold back until they have caught up with indexing. */
+static int shut_down_with_batches_under_way(void) {
+    enum { N = 4000, EACH = 500 };
+    float *base = make_vectors(N, 15);
+    create("late", "{\"index_builder_type\": \"hnswsq\", \"metric\": \"l2\", \"dim\": 24, \"buffer_bsz\": 1, \"segment_rows\": 1024}", N);
+    assert_ok(client_sample(client, "late", 0, ELEMENT_f32, 1000, DIM, base, &error), error);
+    assert_ok(client_train(client, "late", &error), error);
+    for (int64_t row = 0; row < N; row += EACH) {
+        client_batch_t batch = {.element = ELEMENT_f32, .n = EACH, .dim = DIM, .vectors = base + row * DIM, .first_id = row};
+        assert_ok(client_add(client, "late", &batch, &error), error);
+    }
+    dfaiss_status_t status = client_shutdown(client, &error);
+    client_destroy(client);
+    free(base);
+    return status != DFAISS_OK;
+}
+
 static int run_client(void) {
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(test_flat_is_exact),
@@ -478,8 +495,9 @@ int main(int argc, char **argv) {
         failed = client_create(transport, 60, &client, &error) != DFAISS_OK || run_client() != 0;
         MPI_Barrier(clients);
         if (client_number == 0)
-            failed |= client_shutdown(client, &error) != DFAISS_OK;
-        client_destroy(client);
+            failed |= shut_down_with_batches_under_way();
+        else
+            client_destroy(client);
     }
     if (failed)
         fprintf(stderr, "rank %d: %s\n", rank, error.text);
