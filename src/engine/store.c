@@ -152,10 +152,9 @@ dfaiss_status_t engine_store_restore_list(engine_store_t *store, int64_t list, i
     return store->class->restore_list(store, list, size, codes, rows, err);
 }
 
-/* A segment must be what the template would have become. */
+/* A segment must be what the index behind the template's transforms would have become. */
 static dfaiss_status_t check_restored(const engine_store_t *store, FaissIndex *index, int64_t rows, dfaiss_error_t *err) {
-    const engine_template_t *template = store->template;
-    FaissIndex *model = template->layout.kind == SHIM_HNSW ? template->layout.inner : template->index;
+    FaissIndex *model = store->template->layout.inner;
     shim_layout_t layout, wanted;
     int code = shim_describe(index, &layout);
     if (code == SHIM_OK)

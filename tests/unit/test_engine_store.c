@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static const char *const factories[] = {"Flat",          "SQ8",       "PCA8,PQ8x4np",    "IVF16,Flat",
-                                        "IVF16,PQ8x5np", "HNSW8_SQ8", "PCA8,HNSW8,Flat", "IVF16,SQ8,RFlat"};
+static const char *const factories[] = {
+    "Flat", "SQ8", "PCA8,PQ8x4np", "IVF16,Flat", "IVF16,PQ8x5np", "HNSW8_SQ8", "PCA8,HNSW8,Flat", "IVF16,SQ8,RFlat", "PCA8,IVF16,PQ4x4fs"};
 enum { FACTORIES = sizeof factories / sizeof *factories };
 
 static int64_t *found_rows(world_t *world) {
