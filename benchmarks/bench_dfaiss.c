@@ -70,14 +70,14 @@ static dfaiss_status_t train(job_t *job, const dataset_t *dataset, double *secon
 static dfaiss_status_t ingest(job_t *job, const dataset_t *dataset, double *seconds, dfaiss_error_t *err) {
     index_config_t *config;
     TRY(index_config_read(job->options->config, &config, err));
-    progress_t progress = progress_begin(job->program);
-    ingest_t stream = {.client = job->client, .index = index_name, .dataset = dataset, .config = config, .progress = &progress};
+    progress_t *progress = progress_begin(job->program);
+    ingest_t stream = {.client = job->client, .index = index_name, .dataset = dataset, .config = config, .progress = progress};
     double begun = clock_seconds();
     dfaiss_status_t status = ingest_stream(&stream, err);
     if (status == DFAISS_OK)
         status = client_flush(job->client, index_name, err);
     *seconds = clock_seconds() - begun;
-    progress_end(&progress);
+    progress_end(progress);
     index_config_destroy(config);
     return status;
 }

@@ -68,10 +68,10 @@ static dfaiss_status_t add_vectors(building_t *building, client_t *client, inges
     result->seconds.read = ingest->read_seconds;
     result->seconds.send = ingest->send_seconds;
     *since = clock_seconds();
-    progress_update(ingest->progress, "index", 0);
+    progress_update(ingest->progress, "index", PROGRESS_UNKNOWN);
     TRY(client_flush(client, building->options->index, err));
     note_time(&result->seconds.add, since);
-    progress_update(ingest->progress, "save", 0);
+    progress_update(ingest->progress, "save", PROGRESS_UNKNOWN);
     int64_t bytes;
     TRY(client_save(client, building->options->index, &result->generation, &bytes, err));
     note_time(&result->seconds.save, since);
@@ -79,12 +79,12 @@ static dfaiss_status_t add_vectors(building_t *building, client_t *client, inges
     return collect_result(building, client, err);
 }
 
-static dfaiss_status_t build(building_t *building, client_t *client, dfaiss_error_t *err) {
-    double begin = clock_seconds(), since = begin;
+static dfaiss_status_t open_and_add(building_t *building, client_t *client, progress_t *progress, dfaiss_error_t *err) {
     int64_t first_id = 0;
+    if (building->options->append)
+        progress_update(progress, "load", PROGRESS_UNKNOWN);
     TRY(open_index(building, client, &first_id, err));
-    since = clock_seconds(); /* loading counts in the total alone */
-    progress_t progress = progress_begin(building->program);
+    double since = clock_seconds(); /* loading counts in the total alone */
     ingest_t ingest = {
         .client = client,
         .index = building->options->index,
@@ -93,10 +93,16 @@ static dfaiss_status_t build(building_t *building, client_t *client, dfaiss_erro
         .ids = building->input.ids,
         .first_id = first_id,
         .metadata_path = building->options->metadata,
-        .progress = &progress,
+        .progress = progress,
     };
-    dfaiss_status_t status = add_vectors(building, client, &ingest, &since, err);
-    progress_end(&progress);
+    return add_vectors(building, client, &ingest, &since, err);
+}
+
+static dfaiss_status_t build(building_t *building, client_t *client, dfaiss_error_t *err) {
+    double begin = clock_seconds();
+    progress_t *progress = progress_begin(building->program);
+    dfaiss_status_t status = open_and_add(building, client, progress, err);
+    progress_end(progress);
     build_result_t *result = building->result;
     result->seconds.total = clock_seconds() - begin;
     result->vectors_per_second = (double)result->vectors / result->seconds.total;

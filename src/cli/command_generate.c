@@ -110,9 +110,9 @@ dfaiss_status_t command_generate(program_t *program, int argc, char **argv, dfai
     TRY(check_complete(&options, err));
     options.threads = (int)(common.threads ? common.threads : launch_usable_cores());
     double begun = clock_seconds();
-    progress_t progress = progress_begin(program);
-    dfaiss_status_t status = dataset_generate(&options, progress_update, &progress, err);
-    progress_end(&progress);
+    progress_t *progress = progress_begin(program);
+    dfaiss_status_t status = dataset_generate(&options, progress_update, progress, err);
+    progress_end(progress);
     TRY(status);
     return report(program, &options, clock_seconds() - begun, err);
 }

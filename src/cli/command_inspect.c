@@ -29,7 +29,7 @@ typedef struct inspection {
     bool verify;
     int64_t damages;
     dfaiss_error_t first; /* the first damage */
-    progress_t progress;
+    progress_t *progress;
     uint64_t bytes, read; /* of the index at hand: all, and verified so far */
 } inspection_t;
 
@@ -96,7 +96,7 @@ static dfaiss_status_t add_generation(inspection_t *inspection, const char *inde
         }
         bytes += file->bytes;
         inspection->read += file->bytes;
-        progress_update(&inspection->progress, "verifying", (double)inspection->read / (double)inspection->bytes);
+        progress_update(inspection->progress, "verify", (double)inspection->read / (double)inspection->bytes);
     }
     return append(generations,
                   json_pack("{s:I, s:b, s:i, s:I, s:I, s:I}", "number", (json_int_t)generation->number, "complete", (int)complete, "servers",
@@ -245,7 +245,7 @@ dfaiss_status_t command_inspect(program_t *program, int argc, char **argv, dfais
         return no_memory(err);
     inspection_t inspection = {.storage = common.storage, .verify = verify, .progress = progress_begin(program)};
     dfaiss_status_t status = common.index ? add_index(&inspection, common.index, indexes, err) : add_all(&inspection, indexes, err);
-    progress_end(&inspection.progress);
+    progress_end(inspection.progress);
     if (status == DFAISS_OK)
         status = report(program, &inspection, indexes, err);
     json_decref(indexes);

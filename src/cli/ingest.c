@@ -122,7 +122,7 @@ dfaiss_status_t ingest_train(ingest_t *ingest, dfaiss_error_t *err) {
     TRY(sample_rows(ingest, &n, err));
     if (n == 0)
         return DFAISS_OK;
-    progress_update(ingest->progress, "train", 0);
+    progress_update(ingest->progress, "train", PROGRESS_UNKNOWN);
     int64_t *rows = malloc((size_t)n * sizeof *rows);
     if (!rows)
         return error_memory(err, (size_t)n * sizeof *rows, "the training sample");

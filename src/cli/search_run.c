@@ -101,6 +101,7 @@ static dfaiss_status_t search_rows(searching_t *searching, client_t *client, int
 
 static dfaiss_status_t search_all(searching_t *searching, client_t *client, progress_t *progress, dfaiss_error_t *err) {
     int64_t rows = dataset_rows(searching->input.queries), each = request_queries(searching);
+    progress_update(progress, "search", 0);
     for (int64_t first = 0; first < rows; first += each) {
         int64_t n = rows - first < each ? rows - first : each;
         TRY(search_rows(searching, client, first, n, err));
@@ -122,13 +123,16 @@ static dfaiss_status_t fetch_metadata(searching_t *searching, client_t *client, 
 static dfaiss_status_t search(searching_t *searching, client_t *client, dfaiss_error_t *err) {
     client_index_t index;
     TRY(allocate(searching, err));
-    TRY(client_load_index(client, searching->options->index, &index, err));
-    client_index_clear(&index);
-    progress_t progress = progress_begin(searching->program);
-    dfaiss_status_t status = search_all(searching, client, &progress, err);
+    progress_t *progress = progress_begin(searching->program);
+    progress_update(progress, "load", PROGRESS_UNKNOWN);
+    dfaiss_status_t status = client_load_index(client, searching->options->index, &index, err);
+    if (status == DFAISS_OK) {
+        client_index_clear(&index);
+        status = search_all(searching, client, progress, err);
+    }
     if (status == DFAISS_OK && searching->options->output && searching->options->form == SEARCH_OUTPUT_JSONL)
         status = fetch_metadata(searching, client, err);
-    progress_end(&progress);
+    progress_end(progress);
     searching->result->servers = client_servers(client);
     searching->result->nprobe = searching->options->nprobe ? searching->options->nprobe : searching->input.index.config->nprobe;
     return status;
