@@ -24,7 +24,7 @@ refuses() {
 
 check_shell_style() {
     if command -v shellcheck > /dev/null; then
-        shellcheck "$root"/jobs/*.sh "$root"/tests/*.sh "$root/tests/cli/jobs.sh" "$root/.ci/run"
+        shellcheck -x "$root"/jobs/*.sh "$root"/tests/*.sh "$root"/tests/cli/*.sh "$root"/benchmarks/*.sh "$root/.ci/run"
     fi
 }
 
