@@ -86,6 +86,17 @@ check_arguments() {
     done
 }
 
+# A path as one types it here: without the folder in which one is, where a folder is left.
+shown() {
+    local short=${1#"$(pwd -P)"/}
+    [[ $short == */* ]] || short=$1
+    printf '%q\n' "$short"
+}
+
+counted() { # NUMBER WORD: "1 server", "2 servers"
+    echo "$1 $2$([ "$1" = 1 ] || echo s)"
+}
+
 # Prints the number under a key of a JSON file; keys are looked for at any depth, and the ones asked for occur once.
 json_number() { # FILE KEY
     tr -d '\n' < "$1" | sed -n 's/.*"'"$2"'"[[:space:]]*:[[:space:]]*\(-\{0,1\}[0-9][-+.0-9eE]*\).*/\1/p'
@@ -170,27 +181,25 @@ print_table() {
     local built=$work/build.json searched=$work/search.json recall
     recall=$(json_number "$searched" "$neighbors")
     echo
-    print_row vectors "$(json_number "$built" vectors) x $(json_number "$built" dim), $metric, on $servers servers with $threads thread(s) each"
+    print_row vectors "$(json_number "$built" vectors) x $(json_number "$built" dim), $metric, on $(counted "$servers" server) with $(counted "$threads" thread) each"
     print_row vectors/s "$(printf %.0f "$(json_number "$built" vectors_per_second)") (read, trained, added and saved in $(printf %.1f "$(json_number "$built" total)") s)"
     if [ -n "$recall" ]; then
         print_row "recall@$neighbors" "$(printf %.4f "$recall")"
     fi
     print_row queries/s "$(printf %.0f "$(json_number "$searched" qps)")"
-    print_row checkpoint "$storage/$index ($(($(json_number "$built" bytes_on_disk) / 1048576)) MiB)"
+    print_row checkpoint "$(shown "$storage/$index") ($(($(json_number "$built" bytes_on_disk) / 1000000)) MB)"
 }
 
 print_next() {
-    local program_text storage_text queries_text
-    printf -v program_text %q "$program"
-    printf -v storage_text %q "$storage"
-    printf -v queries_text %q "$queries"
+    local again
+    again=$(shown "$root/jobs/quickstart.sh")
     cat <<TEXT
 
 Next:
-  $program_text inspect --storage $storage_text
-  $program_text search --storage $storage_text --index $index --queries $queries_text -k 100 --nprobe 128 --output found.jsonl
-  jobs/quickstart.sh --config configs/hnswsq.json
-  jobs/quickstart.sh --data VECTORS.npy --queries QUERIES.npy --metric cosine
+  $(shown "$program") inspect --storage $(shown "$storage")
+  $(shown "$program") search --storage $(shown "$storage") --index $index --queries $(shown "$queries")${raw:+ --raw $raw --dim $dim} -k 100 --nprobe 128 --output found.jsonl
+  $again --config $(shown "$root/configs/hnswsq.json")
+  $again --data VECTORS.npy --queries QUERIES.npy --metric cosine
 TEXT
 }
 
