@@ -64,16 +64,29 @@ dfaiss_status_t client_check_name(const char *index, dfaiss_error_t *err) {
     return DFAISS_OK;
 }
 
+/* The answer that is waited for, as far as transport_progress names it when it found no memory. */
+static bool is_refused_answer(const client_t *client, const transport_message_t *message) {
+    return !transport_failed(client->transport) && client->asked && !client->answered && message->kind == MESSAGE_ANSWER &&
+           message->correlation == client->asked;
+}
+
 dfaiss_status_t client_turn(client_t *client, dfaiss_error_t *err) {
     transport_message_t message;
-    bool arrived;
-    TRY(transport_progress(client->transport, &message, &arrived, err));
+    dfaiss_error_t error = {0};
+    bool arrived, mine = false;
+    dfaiss_status_t status = transport_progress(client->transport, &message, &arrived, &error);
+    if (status == DFAISS_ERR_MEMORY && is_refused_answer(client, &message)) {
+        client->refusal = error;
+        client->answered = true;
+        return DFAISS_OK;
+    }
+    if (status != DFAISS_OK && err)
+        *err = error;
+    TRY(status);
     if (!arrived) {
         transport_idle(client->transport);
         return DFAISS_OK;
     }
-    bool mine = false;
-    dfaiss_status_t status = DFAISS_OK;
     if (message.kind != MESSAGE_ANSWER)
         status = error_set(err, DFAISS_ERR_PEER, "", "rank %d sent a client a message of kind %s", message.source, message_kind_name(message.kind));
     if (status == DFAISS_OK)
@@ -153,6 +166,7 @@ dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, by
                            transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err) {
     client->asked = ++client->last_correlation;
     client->answered = false;
+    client->refusal.code = DFAISS_OK;
     dfaiss_status_t status = client_check_broken(client, err);
     if (status == DFAISS_OK)
         status = send_and_wait(client, server, kind, body, bulk, bulk_size, limited, err);
@@ -161,8 +175,13 @@ dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, by
     client->answered = false;
     transport_message_t got = client->answer;
     client->answer = (transport_message_t){0};
-    if (status == DFAISS_OK)
+    if (status == DFAISS_OK && client->refusal.code != DFAISS_OK) {
+        status = client->refusal.code;
+        if (err)
+            *err = client->refusal;
+    } else if (status == DFAISS_OK) {
         status = read_outcome(&got, result, err);
+    }
     if (status != DFAISS_OK) {
         transport_message_clear(&got);
         return status;

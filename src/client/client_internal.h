@@ -31,6 +31,7 @@ struct client {
     uint64_t asked;
     bool answered;
     transport_message_t answer;
+    dfaiss_error_t refusal; /* the answer came, but found no memory here; code DFAISS_OK: it did */
 
     /* Batches. */
     int next_server;

@@ -55,8 +55,18 @@ static void free_request(request_t *request) {
     free(request);
 }
 
-/* Starts the first control request that waits for an index which has none running. */
+static bool control_is_running(server_t *server, const char *index) {
+    for (request_t *request = server->control; request; request = request->next) {
+        if (request->running && strcmp(request->index, index) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Starts the first control request that waits for an index, where none is running. */
 static void start_waiting_control(server_t *server, const char *index) {
+    if (control_is_running(server, index))
+        return;
     for (request_t *request = server->control; request; request = request->next) {
         if (!request->running && strcmp(request->index, index) == 0) {
             request->running = true;
@@ -98,14 +108,6 @@ void request_answer_first(server_t *server, request_t *request, const bytes_writ
     bytes_writer_destroy(&answer);
 }
 
-static bool control_is_running(server_t *server, const char *index) {
-    for (request_t *request = server->control; request; request = request->next) {
-        if (request->running && strcmp(request->index, index) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void take_control_turn(server_t *server, request_t *request) {
     bytes_reader_t in = bytes_reader(request->message.body, request->message.body_size);
     bytes_get_string(&in, request->index, sizeof request->index);
@@ -122,17 +124,33 @@ static void take_control_turn(server_t *server, request_t *request) {
         handlers[request->kind].handle(server, request);
 }
 
-void request_on_message(server_t *server, transport_message_t *message) {
+/* NULL, and the server fails, where there is no memory. */
+static request_t *make_request(server_t *server, const transport_message_t *message) {
     request_t *request = calloc(1, sizeof *request);
-    dfaiss_error_t error = {0};
     if (!request) {
+        dfaiss_error_t error = {0};
         server_fail(server, error_memory(&error, sizeof *request, "a request"), &error);
-        transport_message_clear(message);
-        return;
+        return NULL;
     }
     request->client = message->source;
     request->kind = (message_kind_t)message->kind;
     request->correlation = message->correlation;
+    return request;
+}
+
+void request_refuse(server_t *server, const transport_message_t *message, dfaiss_status_t status, const dfaiss_error_t *error) {
+    request_t *request = make_request(server, message);
+    if (request)
+        request_answer(server, request, status, error, NULL, NULL, 0);
+}
+
+void request_on_message(server_t *server, transport_message_t *message) {
+    request_t *request = make_request(server, message);
+    dfaiss_error_t error = {0};
+    if (!request) {
+        transport_message_clear(message);
+        return;
+    }
     request->message = *message;
     *message = (transport_message_t){0};
     if (request->kind >= MESSAGE_KIND_COUNT || !handlers[request->kind].handle) {

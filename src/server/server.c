@@ -41,6 +41,18 @@ static void dispatch(server_t *server, transport_message_t *message) {
         request_on_message(server, message);
 }
 
+/* A message that was not understood is dropped; of one that found no memory, whoever waits for an answer is told. */
+static void message_failed(server_t *server, const transport_message_t *message, dfaiss_status_t status, const dfaiss_error_t *error) {
+    if (transport_failed(server->transport))
+        server_fail(server, status, error);
+    else if (status != DFAISS_ERR_MEMORY)
+        log_write(LOG_LEVEL_WARNING, "server %d: %s", server->number, error->text);
+    else if (transport_is_server(server->transport, message->source))
+        server_fail(server, status, error);
+    else
+        request_refuse(server, message, status, error);
+}
+
 static bool messages_advance(server_t *server) {
     bool something = false;
     for (int i = 0; i < MESSAGES_A_TURN && server->failed == DFAISS_OK; i++) {
@@ -48,11 +60,8 @@ static bool messages_advance(server_t *server) {
         bool arrived;
         dfaiss_error_t error = {0};
         dfaiss_status_t status = transport_progress(server->transport, &message, &arrived, &error);
-        /* A message that was not understood, or found no memory, is dropped; the others go on. */
-        if (status == DFAISS_ERR_MPI)
-            server_fail(server, status, &error);
-        else if (status != DFAISS_OK)
-            log_write(LOG_LEVEL_WARNING, "server %d: %s", server->number, error.text);
+        if (status != DFAISS_OK)
+            message_failed(server, &message, status, &error);
         if (status != DFAISS_OK || !arrived)
             break;
         dispatch(server, &message);

@@ -180,6 +180,8 @@ void request_answer_loaded(server_t *server, request_t *request);
 void request_fail_and_drop(server_t *server, request_t *request, const dfaiss_error_t *error);
 /* A message of a client arrived. Takes over body and bulk. */
 void request_on_message(server_t *server, transport_message_t *message);
+/* Answers a message of a client that is not there: its source, kind and correlation are. */
+void request_refuse(server_t *server, const transport_message_t *message, dfaiss_status_t status, const dfaiss_error_t *error);
 void requests_clear(server_t *server);
 
 /* Handlers of requests: each ends with request_answer, now or later. */

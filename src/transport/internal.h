@@ -50,7 +50,8 @@ typedef struct incoming {
     transport_message_t message;
     int tag;
     int pending;
-    bool broken; /* reported already: its pieces are received, since its sender waits for that, and thrown away */
+    size_t wanted; /* not 0: stands for a message that was refused, since so many bytes were not to be had */
+    bool broken;   /* reported already: its pieces are received, since its sender waits for that, and thrown away */
     pieces_t pieces;
     void *nowhere; /* owned, piece_size bytes; where pieces go that found no memory */
 } incoming_t;
@@ -130,7 +131,8 @@ void transport_receive_piece(transport_t *transport, incoming_t *incoming, int l
 incoming_t *transport_incoming_take(transport_t *transport);
 void transport_incoming_release(transport_t *transport, incoming_t *incoming);
 void transport_arrived_push(transport_t *transport, incoming_t *incoming);
-bool transport_arrived_pop(transport_t *transport, transport_message_t *message);
+/* *wanted: of incoming_t. */
+bool transport_arrived_pop(transport_t *transport, transport_message_t *message, size_t *wanted);
 
 /* A request of an outgoing message has finished. */
 void transport_send_step(transport_t *transport, outgoing_t *outgoing);

@@ -1,5 +1,6 @@
 /* The table of MPI requests and the one place that polls it. What has finished goes to receive.c or send.c by its owner. */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -127,6 +128,17 @@ static dfaiss_status_t take_complaint(transport_t *transport, dfaiss_error_t *er
     return status;
 }
 
+static dfaiss_status_t report_refused(const transport_message_t *message, size_t wanted, dfaiss_error_t *err) {
+    char where[32];
+    snprintf(where, sizeof where, "rank %d", message->source);
+    return error_set(err, DFAISS_ERR_MEMORY, where, "not enough memory: %zu bytes were wanted for a message of kind %u from rank %d", wanted,
+                     (unsigned)message->kind, message->source);
+}
+
+bool transport_failed(const transport_t *transport) {
+    return transport->failed;
+}
+
 dfaiss_status_t transport_progress(transport_t *transport, transport_message_t *message, bool *arrived, dfaiss_error_t *err) {
     *arrived = false;
     if (!transport->failed) {
@@ -138,8 +150,12 @@ dfaiss_status_t transport_progress(transport_t *transport, transport_message_t *
         transport_complain(transport, &error, true);
     if (transport->complaint.code != DFAISS_OK)
         return take_complaint(transport, err);
-    *arrived = transport_arrived_pop(transport, message);
-    return DFAISS_OK;
+    size_t wanted = 0;
+    *arrived = transport_arrived_pop(transport, message, &wanted);
+    if (wanted == 0)
+        return DFAISS_OK;
+    *arrived = false;
+    return report_refused(message, wanted, err);
 }
 
 transport_counts_t transport_counts(const transport_t *transport) {

@@ -65,7 +65,7 @@ void transport_arrived_push(transport_t *transport, incoming_t *incoming) {
     transport->arrived++;
 }
 
-bool transport_arrived_pop(transport_t *transport, transport_message_t *message) {
+bool transport_arrived_pop(transport_t *transport, transport_message_t *message, size_t *wanted) {
     incoming_t *incoming = transport->arrived_first;
     if (!incoming)
         return false;
@@ -74,6 +74,7 @@ bool transport_arrived_pop(transport_t *transport, transport_message_t *message)
         transport->arrived_last = NULL;
     transport->arrived--;
     *message = incoming->message;
+    *wanted = incoming->wanted;
     incoming->message = (transport_message_t){0};
     transport_incoming_release(transport, incoming);
     return true;
@@ -117,27 +118,34 @@ static void blame(transport_t *transport, int source, dfaiss_error_t *error) {
     transport_complain(transport, error, false);
 }
 
-static void no_memory(transport_t *transport, incoming_t *incoming, size_t bytes, const char *part) {
-    char where[32];
-    dfaiss_error_t error;
-    snprintf(where, sizeof where, "rank %d", incoming->message.source);
-    error_set(&error, DFAISS_ERR_MEMORY, where, "not enough memory: %zu bytes were wanted for the %s of message kind %u from rank %d", bytes, part,
-              (unsigned)incoming->message.kind, incoming->message.source);
-    transport_complain(transport, &error, false);
+/* The caller is told in its turn, by a message of its own, since the one that is refused is still to be received. */
+static void refuse(transport_t *transport, incoming_t *incoming, size_t bytes) {
     incoming->broken = true;
+    incoming_t *refused = transport_incoming_take(transport);
+    if (!refused) {
+        dfaiss_error_t error;
+        error_memory(&error, sizeof *refused, "a message");
+        transport_complain(transport, &error, true);
+        return;
+    }
+    refused->message.source = incoming->message.source;
+    refused->message.kind = incoming->message.kind;
+    refused->message.correlation = incoming->message.correlation;
+    refused->wanted = bytes;
+    transport_arrived_push(transport, refused);
 }
 
 static void allocate(transport_t *transport, incoming_t *incoming, size_t body_size, size_t bulk_size) {
     transport_message_t *message = &incoming->message;
     message->body = body_size > 0 ? malloc(body_size) : NULL;
     if (body_size > 0 && !message->body) {
-        no_memory(transport, incoming, body_size, "body");
+        refuse(transport, incoming, body_size);
         return;
     }
     message->body_size = body_size;
     message->bulk = memory_map(bulk_size);
     if (bulk_size > 0 && !message->bulk) {
-        no_memory(transport, incoming, bulk_size, "bulk");
+        refuse(transport, incoming, bulk_size);
         return;
     }
     message->bulk_size = bulk_size;

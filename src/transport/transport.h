@@ -62,9 +62,13 @@ CHECKED dfaiss_status_t transport_send(transport_t *transport, int rank, uint32_
                                        const void *bulk, size_t bulk_size, transport_done_t *done, void *context, dfaiss_error_t *err);
 
 /* Advances everything that is under way; *message receives the next complete message (then the caller's) and *arrived says whether there is one.
- * Fails where a message is not understood (wrong magic, lengths that do not fit: ERR_PEER, naming its rank) or finds no memory (ERR_MEMORY): that
- * message is dropped, everything else goes on with the next call. Where MPI fails (ERR_MPI) every later call fails too. */
+ * Fails where a message is not understood (wrong magic, lengths that do not fit: ERR_PEER, naming its rank) or finds no memory (ERR_MEMORY; *message
+ * then has its source, kind and correlation, so that whoever waits for an answer can be told): that message is dropped, everything else goes on with
+ * the next call, unless transport_failed. */
 CHECKED dfaiss_status_t transport_progress(transport_t *transport, transport_message_t *message, bool *arrived, dfaiss_error_t *err);
+
+/* MPI has failed (ERR_MPI), or there was no memory for the transport's own needs (ERR_MEMORY): every later call fails too. */
+bool transport_failed(const transport_t *transport);
 
 /* Nothing to do just now: spins a while after the last activity, then sleeps a little longer each time, at most 1 ms. */
 void transport_idle(transport_t *transport);

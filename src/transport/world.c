@@ -186,7 +186,8 @@ static void free_unfinished(transport_t *transport) {
             transport_incoming_release(transport, incoming);
     }
     transport_message_t message;
-    while (transport_arrived_pop(transport, &message))
+    size_t wanted;
+    while (transport_arrived_pop(transport, &message, &wanted))
         transport_message_clear(&message);
 }
 

@@ -12,12 +12,26 @@
 #include "client/client.h"
 #include "server/server.h"
 
-enum { DIM = 24, K = 10, SEED = 20261123 };
+enum {
+    DIM = 24,
+    K = 10,
+    SEED = 20261123,
+    REFUSED_ROWS = 997, /* no server has memory for a message with so many vectors */
+};
 
 static client_t *client;
 static MPI_Comm clients; /* the client ranks */
 static int client_number, client_count;
 static dfaiss_error_t error;
+
+/* The linker puts this in the place of memory_map: a block of this many bytes is not to be had. */
+static size_t refused_bytes;
+void *__real_memory_map(size_t bytes);
+void *__wrap_memory_map(size_t bytes);
+
+void *__wrap_memory_map(size_t bytes) {
+    return bytes > 0 && bytes == refused_bytes ? NULL : __real_memory_map(bytes);
+}
 
 /* ---- data and brute force ---- */
 
@@ -328,6 +342,31 @@ static void test_wrong_calls_leave_servers_unharmed(void **state) {
     free(base);
 }
 
+static void assert_not_enough_memory(dfaiss_status_t status) {
+    assert_fails(status, DFAISS_ERR_MEMORY, error, "bytes were wanted");
+}
+
+/* A question that finds no memory at a server is answered, and an answer that finds none here is a failure of that call alone. */
+static void test_messages_without_memory(void **state) {
+    (void)state;
+    float *base = make_vectors(REFUSED_ROWS, 16);
+    void *block;
+    size_t block_size;
+    create("narrow", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", 100);
+    assert_not_enough_memory(client_sample(client, "narrow", 0, ELEMENT_f32, REFUSED_ROWS, DIM, base, &error));
+    assert_not_enough_memory(client_search(client, "narrow", REFUSED_ROWS, DIM, base, K, 0, &block, &block_size, &error));
+    client_batch_t batch = {.element = ELEMENT_f32, .n = REFUSED_ROWS, .dim = DIM, .vectors = base};
+    assert_ok(client_add(client, "narrow", &batch, &error), error);
+    assert_not_enough_memory(client_add_wait(client, NULL, &error));
+    add("narrow", base, 0, 100, 10);
+    assert_true(topk_bytes(30, K, &refused_bytes));
+    assert_not_enough_memory(client_search(client, "narrow", 30, DIM, base, K, 0, &block, &block_size, &error));
+    refused_bytes = 0;
+    check_exact("narrow", base, 100, base, 30);
+    drop("narrow");
+    free(base);
+}
+
 static void test_saved_and_dropped(void **state) {
     (void)state;
     float *base = make_vectors(500, 10);
@@ -454,6 +493,7 @@ static int run_client(void) {
         cmocka_unit_test(test_metadata_comes_back),
         cmocka_unit_test(test_large_metadata),
         cmocka_unit_test(test_wrong_calls_leave_servers_unharmed),
+        cmocka_unit_test(test_messages_without_memory),
         cmocka_unit_test(test_saved_and_dropped),
     };
     const struct CMUnitTest together[] = {
@@ -489,6 +529,7 @@ int main(int argc, char **argv) {
     MPI_Comm_split(MPI_COMM_WORLD, server, rank, &clients);
     int failed = transport_create(MPI_COMM_WORLD, server, &transport, &error) != DFAISS_OK;
     if (!failed && server) {
+        refused_bytes = (size_t)REFUSED_ROWS * DIM * sizeof(float);
         server_options_t options = {.storage = storage, .threads = 1};
         failed = server_run(transport, &options, &error) != DFAISS_OK;
     } else if (!failed) {

@@ -406,14 +406,20 @@ static void reports_missing_memory_and_goes_on(void **state) {
         uint8_t *bulk = calloc(1, BULK);
         assert_non_null(bulk);
         int done = 0;
-        assert_ok(transport_send(transport, 1, 9, 0, NULL, 0, bulk, BULK, count_done, &done, &error), error);
+        assert_ok(transport_send(transport, 1, 9, 77, NULL, 0, bulk, BULK, count_done, &done, &error), error);
         while (done == 0)
             assert_false(poll_once(transport, &none));
         send_small(transport, 1, 10, "x", 1);
         free(bulk);
     } else if (world_rank == 1) {
         refuse_memory = true;
-        assert_int_equal(progress_to_failure(transport, &error), DFAISS_ERR_MEMORY);
+        transport_message_t refused;
+        bool arrived = false;
+        while (transport_progress(transport, &refused, &arrived, &error) != DFAISS_ERR_MEMORY)
+            transport_idle(transport);
+        assert_false(arrived || transport_failed(transport));
+        assert_true(refused.source == 0 && refused.kind == 9 && refused.correlation == 77);
+        assert_true(refused.body_size == 0 && refused.bulk_size == 0);
         assert_non_null(strstr(error.text, "1000000 bytes"));
         assert_string_equal(error.where, "rank 0");
         transport_message_t message = receive(transport);
