@@ -327,6 +327,12 @@ std::unique_ptr<faiss::IndexIVFPQ> scanned_as_ivf(const faiss::IndexPQ *index) {
     return ivf;
 }
 
+// What stands for a row in a heap; the label of that is the row again. Of equal scores a heap gives up the largest label first where small scores are
+// better, but the smallest where large ones are: there the labels run the other way, so that the lower row stays in both.
+constexpr int64_t label_of(bool larger_is_better, int64_t row) {
+    return larger_is_better ? INT64_MAX - row : row;
+}
+
 // The sums of a code's table entries, for `count` codes one after the other: several at once keep the processor's loads busy.
 template <int count> inline void sum_entries(size_t parts, const float *table, const uint8_t *codes, float *sums) {
     for (int i = 0; i < count; i++)
@@ -350,7 +356,7 @@ void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *code
                 sum_entries<1>(parts, table, codes + size_t(j) * parts, sums + j);
         for (int j = 0; j < count; j++)
             if (Heap::cmp(scores[0], sums[j]))
-                faiss::heap_replace_top<Heap>(size_t(k), scores, rows, sums[j], base + i + j);
+                faiss::heap_replace_top<Heap>(size_t(k), scores, rows, sums[j], label_of(!Heap::is_max, base + i + j));
     }
 }
 
@@ -363,10 +369,6 @@ struct counting_writer : faiss::IOWriter {
     }
 };
 
-// List number of scans whose rows are not given: a label is this number shifted, plus the position, and above every row.
-constexpr int64_t rowless_list = int64_t(1) << 30;
-constexpr int64_t rowless_label = rowless_list << 32;
-
 } // namespace
 
 struct shim_scanner {
@@ -375,6 +377,17 @@ struct shim_scanner {
     std::unique_ptr<faiss::IndexIVFPQ> ivf;
     const faiss::IndexPQ *bytes = nullptr;
     std::vector<float> table;
+    bool larger_is_better = false;
+    std::vector<int64_t> labels; // of the codes of one scan
+
+    const int64_t *labels_of(int64_t n, const int64_t *rows, int64_t base) {
+        if (rows && !larger_is_better)
+            return rows;
+        labels.resize(size_t(n));
+        for (int64_t i = 0; i < n; i++)
+            labels[size_t(i)] = label_of(larger_is_better, rows ? rows[i] : base + i);
+        return labels.data();
+    }
 };
 
 struct shim_product {
@@ -477,15 +490,15 @@ int shim_scanner_new(const FaissIndex *handle, shim_scanner_t **out) {
     return guarded([&] {
         auto made = std::make_unique<shim_scanner>();
         const faiss::Index *index = index_of(handle);
+        made->larger_is_better = index->metric_type == faiss::METRIC_INNER_PRODUCT;
         if (auto *ivf = dynamic_cast<const faiss::IndexIVF *>(index)) {
             made->scanner.reset(ivf->get_InvertedListScanner(false));
         } else if (auto *scalar = dynamic_cast<const faiss::IndexScalarQuantizer *>(index)) {
-            made->scanner.reset(scalar->sq.select_InvertedListScanner(scalar->metric_type, nullptr, true, nullptr));
-            made->scanner->list_no = rowless_list;
+            made->scanner.reset(scalar->sq.select_InvertedListScanner(scalar->metric_type, nullptr, false, nullptr));
         } else if (auto *pq = dynamic_cast<const faiss::IndexPQ *>(index)) {
             made->ivf = scanned_as_ivf(pq);
             const faiss::IndexIVF *as_ivf = made->ivf.get();
-            made->scanner.reset(as_ivf->get_InvertedListScanner(true));
+            made->scanner.reset(as_ivf->get_InvertedListScanner(false));
             made->bytes = pq->pq.nbits == 8 ? pq : nullptr;
             made->table.resize(pq->pq.M * pq->pq.ksub);
         }
@@ -507,7 +520,7 @@ int shim_scanner_set_query(shim_scanner_t *scanner, const float *query) {
         } else {
             scanner->scanner->set_query(query);
             if (scanner->ivf)
-                scanner->scanner->set_list(rowless_list, 0);
+                scanner->scanner->set_list(0, 0);
         }
     });
 }
@@ -516,19 +529,15 @@ int shim_scanner_set_list(shim_scanner_t *scanner, int64_t list, float coarse_sc
     return guarded([&] { scanner->scanner->set_list(list, coarse_score); });
 }
 
-int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *heap_rows,
+int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *labels,
                       int64_t k) {
     return guarded([&] {
         const float *table = scanner->table.data();
         if (scanner->bytes && scanner->bytes->metric_type == faiss::METRIC_L2)
-            return scan_bytes<faiss::CMax<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, base, scores, heap_rows, k);
+            return scan_bytes<faiss::CMax<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, base, scores, labels, k);
         if (scanner->bytes)
-            return scan_bytes<faiss::CMin<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, base, scores, heap_rows, k);
-        scanner->scanner->scan_codes(size_t(n), codes, rows, scores, heap_rows, size_t(k));
-        if (!rows)
-            for (int64_t i = 0; i < k; i++)
-                if (heap_rows[i] >= rowless_label)
-                    heap_rows[i] += base - rowless_label;
+            return scan_bytes<faiss::CMin<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, base, scores, labels, k);
+        scanner->scanner->scan_codes(size_t(n), codes, scanner->labels_of(n, rows, base), scores, labels, size_t(k));
     });
 }
 
@@ -540,10 +549,10 @@ void shim_heap_clear(bool larger_is_better, int64_t k, float *scores, int64_t *r
 }
 
 void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *rows) {
-    if (larger_is_better)
-        faiss::heap_reorder<faiss::CMin<float, int64_t>>(size_t(k), scores, rows);
-    else
-        faiss::heap_reorder<faiss::CMax<float, int64_t>>(size_t(k), scores, rows);
+    size_t held = larger_is_better ? faiss::heap_reorder<faiss::CMin<float, int64_t>>(size_t(k), scores, rows)
+                                   : faiss::heap_reorder<faiss::CMax<float, int64_t>>(size_t(k), scores, rows);
+    for (size_t i = 0; larger_is_better && i < held; i++)
+        rows[i] = label_of(true, rows[i]);
 }
 
 int shim_product_new(shim_product_t **out) {

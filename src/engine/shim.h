@@ -73,13 +73,13 @@ int shim_scanner_new(const FaissIndex *inner, shim_scanner_t **out);
 void shim_scanner_free(shim_scanner_t *scanner);
 int shim_scanner_set_query(shim_scanner_t *scanner, const float *query);
 int shim_scanner_set_list(shim_scanner_t *scanner, int64_t list, float coarse_score);
-/* Puts n codes into a heap of k; rows NULL: they are base, base + 1, ..., and larger than all that the heap holds. */
-int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *heap_rows,
+/* Puts n codes into a heap of k; rows NULL: they are base, base + 1, ... Rows that come in order: of equal scores the lower ones stay. */
+int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *labels,
                       int64_t k);
 
-/* Heaps of k as faiss keeps them: emptied, and sorted with the best first (afterwards no heap any more). */
-void shim_heap_clear(bool larger_is_better, int64_t k, float *scores, int64_t *rows);
-void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *rows);
+/* Heaps of k as faiss keeps them, with labels in place of rows: emptied, and turned into a list of rows, the best first, equal scores by row. */
+void shim_heap_clear(bool larger_is_better, int64_t k, float *scores, int64_t *labels);
+void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *labels_to_rows);
 
 /* ---- products of many queries with many rows, through the BLAS that faiss uses ---- */
 

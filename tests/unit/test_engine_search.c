@@ -148,6 +148,35 @@ static void ties_stand_by_row(void **state) {
     }
 }
 
+/* Every vector stands there ten times. Of equal ones those with lower rows are the better answers, so that fewer neighbours are a start of more. */
+static void equal_vectors_come_in_order(void **state) {
+    (void)state;
+    static const char *const factories[] = {"Flat", "SQ8", "PQ4np", "PQ4x5np", "IVF8,Flat", "IVF8,SQ8", "IVF8,PQ4np"};
+    static const int64_t ks[] = {3, 8, 15, 64};
+    enum { DIFFERENT = 100, ROWS = 1000 };
+    for (size_t f = 0; f < 2 * (sizeof factories / sizeof *factories); f++) {
+        world_t world = open_world(engine_config(factories[f / 2], 16, f % 2 ? CONFIG_METRIC_dot : CONFIG_METRIC_l2), ROWS, 5, 1);
+        for (int64_t row = DIFFERENT; row < ROWS; row++)
+            memcpy(world.x + row * world.dim, world.x + row % DIFFERENT * world.dim, (size_t)world.dim * sizeof *world.x);
+        world.effort = 8;
+        build_rows(&world, 0, ROWS, 430);
+        int64_t *all = malloc((size_t)world.nq * ROWS * sizeof *all);
+        world.k = ROWS;
+        search_all(&world, NEVER);
+        assert_well_formed(&world, ROWS);
+        memcpy(all, world.rows, (size_t)world.nq * ROWS * sizeof *all);
+        for (size_t i = 0; i < 3 * (sizeof ks / sizeof *ks); i++) {
+            open_search(&world, (int)(1 + i % 3));
+            world.k = ks[i / 3];
+            search_all(&world, NEVER);
+            for (int64_t query = 0; query < world.nq; query++)
+                assert_memory_equal(world.rows + query * world.k, all + query * ROWS, (size_t)world.k * sizeof *all);
+        }
+        free(all);
+        close_world(&world);
+    }
+}
+
 /* Rows from `first` on, as they would lie in a buffer of this type; x takes the rounded values. */
 static void *narrow_rows(world_t *world, element_t element, int64_t first) {
     size_t count = (size_t)((world->n - first) * world->dim);
@@ -296,15 +325,11 @@ static void exact_neighbours_of_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds_answer_like_faiss),
-        cmocka_unit_test(builder_types_answer_like_faiss),
-        cmocka_unit_test(batches_and_slices_change_nothing),
-        cmocka_unit_test(ties_stand_by_row),
-        cmocka_unit_test(buffered_vectors_are_found),
-        cmocka_unit_test(rows_in_both_appear_once),
-        cmocka_unit_test(buffers_are_scanned_untransformed),
-        cmocka_unit_test(empty_stores_and_large_k_are_fine),
-        cmocka_unit_test(searches_refuse_what_makes_no_sense),
+        cmocka_unit_test(kinds_answer_like_faiss),           cmocka_unit_test(builder_types_answer_like_faiss),
+        cmocka_unit_test(batches_and_slices_change_nothing), cmocka_unit_test(ties_stand_by_row),
+        cmocka_unit_test(equal_vectors_come_in_order),       cmocka_unit_test(buffered_vectors_are_found),
+        cmocka_unit_test(rows_in_both_appear_once),          cmocka_unit_test(buffers_are_scanned_untransformed),
+        cmocka_unit_test(empty_stores_and_large_k_are_fine), cmocka_unit_test(searches_refuse_what_makes_no_sense),
         cmocka_unit_test(exact_neighbours_of_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
