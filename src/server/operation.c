@@ -12,7 +12,7 @@
 static const operation_type_t operation_types[OPERATION_COUNT] = {
     [OPERATION_CREATE] = {"create", operation_create, NULL},
     [OPERATION_LOAD] = {"load", operation_load, NULL},
-    [OPERATION_INSTALL] = {"install", operation_install, NULL},
+    [OPERATION_TEMPLATE] = {"template", operation_template, NULL},
     [OPERATION_TRAIN] = {"train", operation_train, NULL},
     [OPERATION_ADOPT] = {"adopt", operation_adopt, NULL},
     [OPERATION_FLUSH] = {"flush", operation_flush, NULL},

@@ -87,7 +87,7 @@ typedef struct operation_type {
 typedef enum operation_kind {
     OPERATION_CREATE,
     OPERATION_LOAD,
-    OPERATION_INSTALL,
+    OPERATION_TEMPLATE,
     OPERATION_TRAIN,
     OPERATION_ADOPT,
     OPERATION_FLUSH,
@@ -145,7 +145,7 @@ const operation_type_t *operation_type(uint32_t kind);
 /* The parts of operations, a file each. */
 void operation_create(server_t *server, operation_t *operation);
 void operation_load(server_t *server, operation_t *operation);
-void operation_install(server_t *server, operation_t *operation);
+void operation_template(server_t *server, operation_t *operation);
 void operation_train(server_t *server, operation_t *operation);
 void operation_adopt(server_t *server, operation_t *operation);
 void operation_flush(server_t *server, operation_t *operation);

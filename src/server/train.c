@@ -1,5 +1,5 @@
 /* Training: SAMPLE brings vectors to train on, TRAIN trains. Shared: server 0's builder trains once and the trained template goes to all. Local: each
- * server trains on the sample that it was sent, and when all have succeeded each adopts what it has trained. */
+ * server trains on the sample that it was sent. Either way each server then has a trained template, and adopts it only when all have one. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,7 +102,7 @@ void operation_adopt(server_t *server, operation_t *operation) {
     operation_local_end(server, operation, status, &error);
 }
 
-/* A local training's request, with how the training itself went. */
+/* A training's request, with how the training itself went. */
 typedef struct adoption {
     request_t *request;
     dfaiss_status_t status;
@@ -133,54 +133,49 @@ static void all_trained(server_t *server, operation_t *operation, void *context)
     operation_start(server, OPERATION_ADOPT, &argument, NULL, 0, all_adopted, adoption);
 }
 
-/* ---- installing what server 0 trained; templates may have hundreds of megabytes, so the builder reads and writes them ---- */
+/* ---- shared training: templates may have hundreds of megabytes, so the builder reads and writes them ---- */
 
-typedef struct installing {
+typedef struct receiving {
     job_t job;
     operation_t *operation;
     engine_template_t *template;
-} installing_t;
+} receiving_t;
 
 static dfaiss_status_t read_template(void *context, dfaiss_error_t *err) {
-    installing_t *installing = context;
-    const operation_t *operation = installing->operation;
-    return engine_template_read(shard_config(installing->job.hosted->shard), operation->argument_bulk, operation->argument_bulk_size,
-                                &installing->template, err);
+    receiving_t *receiving = context;
+    const operation_t *operation = receiving->operation;
+    return engine_template_read(shard_config(receiving->job.hosted->shard), operation->argument_bulk, operation->argument_bulk_size,
+                                &receiving->template, err);
 }
 
 static void template_read(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
-    installing_t *installing = job->context;
-    operation_t *operation = installing->operation;
-    dfaiss_error_t failure = *error;
+    receiving_t *receiving = job->context;
+    operation_t *operation = receiving->operation;
     if (status == DFAISS_OK)
-        status = shard_install(job->hosted->shard, installing->template, &failure);
-    free(installing);
-    operation_local_end(server, operation, status, &failure);
+        shard_put_trained(job->hosted->shard, receiving->template);
+    free(receiving);
+    operation_local_end(server, operation, status, error);
 }
 
-static dfaiss_status_t install(server_t *server, operation_t *operation, dfaiss_error_t *err) {
+static dfaiss_status_t receive_template(server_t *server, operation_t *operation, dfaiss_error_t *err) {
     char index[MESSAGE_NAME];
     hosted_t *hosted;
     TRY(message_named_decode(MESSAGE_TRAIN, operation->argument.data, operation->argument.size, index, err));
     TRY(hosted_get(server, index, &hosted, err));
-    installing_t *installing = calloc(1, sizeof *installing);
-    if (!installing)
-        return error_memory(err, sizeof *installing, "training");
-    installing->operation = operation;
-    installing->job = (job_t){.hosted = hosted, .work = read_template, .done = template_read, .context = installing};
-    job_submit(server, &installing->job);
+    receiving_t *receiving = calloc(1, sizeof *receiving);
+    if (!receiving)
+        return error_memory(err, sizeof *receiving, "training");
+    receiving->operation = operation;
+    receiving->job = (job_t){.hosted = hosted, .work = read_template, .done = template_read, .context = receiving};
+    job_submit(server, &receiving->job);
     return DFAISS_OK;
 }
 
-void operation_install(server_t *server, operation_t *operation) {
+void operation_template(server_t *server, operation_t *operation) {
     dfaiss_error_t error = {0};
-    dfaiss_status_t status = install(server, operation, &error);
+    dfaiss_status_t status = receive_template(server, operation, &error);
     if (status != DFAISS_OK)
         operation_local_end(server, operation, status, &error);
-}
-
-static void train_ended(server_t *server, operation_t *operation, void *context) {
-    request_answer(server, context, operation->status, &operation->error, NULL, NULL, 0);
 }
 
 static dfaiss_status_t write_template(const engine_template_t *template, void **bulk, size_t *bulk_size, dfaiss_error_t *err) {
@@ -214,7 +209,7 @@ static void trained_for_all(server_t *server, job_t *job, dfaiss_status_t status
     if (status == DFAISS_OK) {
         bytes_writer_t argument = {0};
         message_named_encode(request->index, &argument);
-        operation_start(server, OPERATION_INSTALL, &argument, training->bulk, training->bulk_size, train_ended, request);
+        operation_start(server, OPERATION_TEMPLATE, &argument, training->bulk, training->bulk_size, all_trained, request);
     } else {
         engine_template_destroy(shard_take_trained(job->hosted->shard));
         request_answer(server, request, status, error, NULL, NULL, 0);

@@ -61,6 +61,8 @@ CHECKED dfaiss_status_t shard_sample(shard_t *shard, element_t element, int64_t 
 CHECKED dfaiss_status_t shard_train_prepare(shard_t *shard, dfaiss_error_t *err);
 /* builder_work_t on a shard_t: trains a template on the sample. */
 dfaiss_status_t shard_train_work(void *shard, dfaiss_error_t *err);
+/* The same without training: a template that another server has trained is taken over, in place of one that was not taken. */
+void shard_put_trained(shard_t *shard, engine_template_t *template);
 /* Afterwards: the trained template, for the caller to send and install; the sample is freed. NULL where training failed. */
 engine_template_t *shard_take_trained(shard_t *shard);
 /* Installs a trained template (taken over). It takes effect when no search is under way. */

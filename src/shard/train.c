@@ -80,6 +80,11 @@ dfaiss_status_t shard_train_work(void *context, dfaiss_error_t *err) {
     return DFAISS_OK;
 }
 
+void shard_put_trained(shard_t *shard, engine_template_t *template) {
+    engine_template_destroy(shard->trained);
+    shard->trained = template;
+}
+
 engine_template_t *shard_take_trained(shard_t *shard) {
     engine_template_t *template = shard->trained;
     shard->trained = NULL;
