@@ -12,9 +12,7 @@ static dfaiss_status_t create(server_t *server, operation_t *operation, dfaiss_e
     message_create_t message;
     index_config_t *config = NULL;
     TRY(parse(&operation->argument, &message, &config, err));
-    int64_t expected = message.expected_rows;
-    if (config->training == CONFIG_TRAINING_local)
-        expected = expected / server->servers + (expected % server->servers != 0);
+    int64_t expected = hosted_expected_rows(server, config, message.expected_rows);
     shard_t *shard = NULL;
     team_t *own = NULL;
     dfaiss_status_t status = hosted_team(server, config, &own, err);

@@ -56,6 +56,12 @@ void hosted_remove(server_t *server, hosted_t *hosted) {
     free(hosted);
 }
 
+int64_t hosted_expected_rows(const server_t *server, const index_config_t *config, int64_t rows) {
+    if (config->training == CONFIG_TRAINING_shared)
+        return rows;
+    return rows / server->servers + (rows % server->servers != 0);
+}
+
 const char *hosted_storage(const server_t *server, const index_config_t *config) {
     return config->index_storage_dir[0] ? config->index_storage_dir : server->options->storage;
 }

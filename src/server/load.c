@@ -60,8 +60,9 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     if (content->config->index_storage_dir[0])
         snprintf(content->config->index_storage_dir, sizeof content->config->index_storage_dir, "%s", loading->storage);
     TRY(hosted_team(server, content->config, &own, err));
-    dfaiss_status_t status = shard_restore(loading->index, content->config, server->number, own ? own : server->team, content->template,
-                                           content->store, content->batches, content->batch_count, &shard, err);
+    dfaiss_status_t status =
+        shard_restore(loading->index, content->config, hosted_expected_rows(server, content->config, loading->vectors), server->number,
+                      own ? own : server->team, content->template, content->store, content->batches, content->batch_count, &shard, err);
     if (status != DFAISS_OK) {
         team_destroy(own);
         return status;

@@ -51,6 +51,8 @@ CHECKED dfaiss_status_t hosted_team(const server_t *server, const index_config_t
 CHECKED dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, team_t *own, hosted_t **out, dfaiss_error_t *err);
 /* Nobody may be using it. */
 void hosted_remove(server_t *server, hosted_t *hosted);
+/* How many rows of the whole index its training is for: all (shared), or this server's part of them (local). */
+int64_t hosted_expected_rows(const server_t *server, const index_config_t *config, int64_t rows);
 /* Where checkpoints of an index with this configuration lie. */
 const char *hosted_storage(const server_t *server, const index_config_t *config);
 

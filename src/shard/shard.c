@@ -69,10 +69,11 @@ dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t e
     return DFAISS_OK;
 }
 
-dfaiss_status_t shard_restore(const char *name, index_config_t *config, int server, team_t *team, engine_template_t *template, engine_store_t *store,
-                              shard_batch_t *batches, int64_t batch_count, shard_t **out, dfaiss_error_t *err) {
+dfaiss_status_t shard_restore(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team, engine_template_t *template,
+                              engine_store_t *store, shard_batch_t *batches, int64_t batch_count, shard_t **out, dfaiss_error_t *err) {
     shard_t *shard = NULL;
     TRY(make_shard(name, server, team, &shard, err));
+    shard->expected_rows = expected_rows;
     dfaiss_status_t status = template ? DFAISS_OK : make_template(shard, config, err);
     for (int64_t i = 0; status == DFAISS_OK && i < batch_count; i++)
         status = shard_rows_append(&shard->rows, &batches[i], err);

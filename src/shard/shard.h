@@ -21,9 +21,11 @@ typedef struct shard shard_t;
  * local training; 0 where nobody knows. team is borrowed. */
 CHECKED dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team, shard_t **out,
                                      dfaiss_error_t *err);
-/* A shard from a checkpoint; everything is taken over on success. template and store are both there, or both NULL (not trained yet). */
-CHECKED dfaiss_status_t shard_restore(const char *name, index_config_t *config, int server, team_t *team, engine_template_t *template,
-                                      engine_store_t *store, shard_batch_t *batches, int64_t batch_count, shard_t **out, dfaiss_error_t *err);
+/* A shard from a checkpoint; everything is taken over on success. template and store are both there, or both NULL (not trained yet;
+ * expected_rows as for shard_create). */
+CHECKED dfaiss_status_t shard_restore(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team,
+                                      engine_template_t *template, engine_store_t *store, shard_batch_t *batches, int64_t batch_count, shard_t **out,
+                                      dfaiss_error_t *err);
 /* No search and no work of it may be under way. NULL is fine. */
 void shard_destroy(shard_t *shard);
 

@@ -233,6 +233,25 @@ static void test_equal_scores_stand_by_id(void **state) {
     shard_destroy(shard);
 }
 
+/* The number of lists follows from the rows that the index has, not from the none that were here before it was loaded. */
+static void test_restored_rows_count_for_centroids(void **state) {
+    (void)state;
+    enum { ROWS = 400, LISTS = 40 };
+    shard_t *shard = NULL;
+    shard_batch_t *batches = calloc(1, sizeof *batches);
+    size_t bytes = ROWS * DIM * sizeof(float);
+    *batches = (shard_batch_t){.n = ROWS, .element = ELEMENT_f32, .vectors = make_vectors(ROWS, 8), .vector_bytes = bytes};
+    index_config_t *config = parse("{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 8, \"infer_centroids\": true}");
+    assert_ok(shard_restore("test", config, ROWS, 0, team, NULL, NULL, batches, 1, &shard, &error), error);
+    assert_ok(shard_sample(shard, ELEMENT_f32, ROWS, make_vectors(ROWS, 8), bytes, &error), error);
+    assert_ok(shard_train_prepare(shard, &error), error);
+    assert_ok(shard_train_work(shard, &error), error);
+    engine_template_t *template = shard_take_trained(shard);
+    assert_int_equal(engine_template_lists(template), LISTS);
+    engine_template_destroy(template);
+    shard_destroy(shard);
+}
+
 static void test_placement_lists_is_refused(void **state) {
     (void)state;
     shard_t *shard = NULL;
@@ -245,7 +264,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_links_during_a_search_flat), cmocka_unit_test(test_rows_have_ids_and_metadata),
         cmocka_unit_test(test_ids_of_a_batch_differ),      cmocka_unit_test(test_equal_scores_stand_by_id),
-        cmocka_unit_test(test_placement_lists_is_refused),
+        cmocka_unit_test(test_placement_lists_is_refused), cmocka_unit_test(test_restored_rows_count_for_centroids),
     };
     if (team_create(2, &team, &error) != DFAISS_OK)
         return 1;
