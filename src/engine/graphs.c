@@ -163,15 +163,18 @@ void graphs_release(engine_block_t *block) {
 
 /* The parameter lies in the index. Nobody else searches it; the builder may copy it at the same time, and whichever value the copy gets is
  * overwritten before it is used. An index that does not have the parameter is searched as it is. */
-static dfaiss_status_t set_effort(engine_search_t *search, const char *parameter, int64_t effort, dfaiss_error_t *err) {
+static dfaiss_status_t set_effort(engine_search_t *search, const char *parameter, int64_t effort, bool candidates, dfaiss_error_t *err) {
     graphs_parts_t *parts = search->store->parts;
     if (parts->effort == effort)
         return DFAISS_OK;
     FaissParameterSpace *space = NULL;
     if (faiss_ParameterSpace_new(&space) != 0)
         return error_memory(err, 0, "the parameters of a search");
-    for (int64_t i = 0; i < parts->count; i++)
-        (void)faiss_ParameterSpace_set_index_parameter(space, parts->graphs[i].index, parameter, (double)effort);
+    for (int64_t i = 0; i < parts->count; i++) {
+        const graph_t *graph = &parts->graphs[i];
+        int64_t value = candidates && graph->rows < effort ? graph->rows : effort;
+        (void)faiss_ParameterSpace_set_index_parameter(space, graph->index, parameter, (double)value);
+    }
     faiss_ParameterSpace_free(space);
     parts->effort = effort;
     return DFAISS_OK;
@@ -194,15 +197,15 @@ static dfaiss_status_t begin_graphs(engine_search_t *search, dfaiss_error_t *err
     return DFAISS_OK;
 }
 
-/* Sorted, rows of the store, and no more of them than there are: what a call of faiss found for one query goes into its slot. */
-static void take_found(engine_search_t *search, const graph_t *graph, const lane_t *lane, int64_t query, float *scores, int64_t *rows,
+/* Sorted, and as rows of the store: what a call of faiss found for one query goes into its slot. */
+static void take_found(engine_search_t *search, const graph_t *graph, const lane_t *lane, int64_t query, int64_t most, float *scores, int64_t *rows,
                        search_thread_t *own) {
     bool larger = search->template->larger_is_better;
     float *slot_scores = search_slot_scores(search, lane->share, query);
     int64_t *slot_rows = search_slot_rows(search, lane->share, query);
     int64_t found = 0;
-    for (int64_t i = 0; i < search->k; i++) {
-        if (rows[i] < 0)
+    for (int64_t i = 0; i < most; i++) {
+        if (rows[i] < 0 || rows[i] >= graph->rows) /* an index that was read may hold any numbers */
             continue;
         scores[found] = scores[i];
         rows[found++] = graph->first + rows[i];
@@ -219,7 +222,8 @@ static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss
     const graphs_parts_t *parts = search->store->parts;
     search_thread_t *own = &search->threads[thread];
     const graph_t *graph = &parts->graphs[lane->position];
-    int64_t query = lane->query + lane->offset, count = search_call_size(own, lane->queries - lane->offset), k = search->k;
+    int64_t k = search->k < graph->rows ? search->k : graph->rows;
+    int64_t query = lane->query + lane->offset, count = search_call_size(own, graph->rows, lane->queries - lane->offset);
     TRY(scratch_need(&own->scores, (size_t)(count * k), sizeof(float), err));
     TRY(scratch_need(&own->rows, (size_t)(count * k), sizeof(int64_t), err));
     int64_t began = clock_nanoseconds();
@@ -227,9 +231,9 @@ static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss
         faiss_Index_search(graph->index, count, search->inner_queries + query * search->template->inner_dim, k, own->scores.data, own->rows.data);
     if (code != 0)
         return engine_failure_c(code, DFAISS_ERR_FAISS, "searching", err);
-    search_call_took(own, count, clock_nanoseconds() - began);
+    search_call_took(own, graph->rows, count, clock_nanoseconds() - began);
     for (int64_t i = 0; i < count; i++)
-        take_found(search, graph, lane, query + i, (float *)own->scores.data + i * k, (int64_t *)own->rows.data + i * k, own);
+        take_found(search, graph, lane, query + i, k, (float *)own->scores.data + i * k, (int64_t *)own->rows.data + i * k, own);
     lane->offset += count;
     if (lane->offset == lane->queries) {
         lane->offset = 0;
@@ -248,11 +252,11 @@ static void fold_slots(void *context, lane_t *lane, int64_t query, int thread) {
     }
 }
 
-dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, bool at_least_k, int64_t deadline, bool *done, dfaiss_error_t *err) {
-    int64_t effort = at_least_k && search->effort < search->k ? search->k : search->effort < 1 ? 1 : search->effort;
+dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, int64_t effort, bool candidates, int64_t deadline, bool *done,
+                              dfaiss_error_t *err) {
     if (search->stage == STAGE_NONE)
         TRY(begin_graphs(search, err));
-    TRY(set_effort(search, parameter, effort, err));
+    TRY(set_effort(search, parameter, effort, candidates, err));
     return lanes_run(&search->lanes, search->team, deadline, ask_graph, fold_slots, search, done, err);
 }
 

@@ -59,8 +59,9 @@ bool graphs_clean(engine_block_t *block, int64_t deadline);
 void graphs_give_up(engine_block_t *block);
 void graphs_release(engine_block_t *block);
 
-/* `parameter`: faiss's name of what effort sets; least: the value is at least k. */
-CHECKED dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, bool at_least_k, int64_t deadline, bool *done,
+/* `parameter`: faiss's name of what effort is the value of, which for a segment is its number of rows at most where they are `candidates`. faiss
+ * takes memory for as many as it is told. */
+CHECKED dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, int64_t effort, bool candidates, int64_t deadline, bool *done,
                                       dfaiss_error_t *err);
 
 int64_t graphs_segments(const engine_store_t *store);

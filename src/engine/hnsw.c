@@ -88,7 +88,8 @@ static dfaiss_status_t hnsw_build(engine_block_t *block, int64_t n, const float 
 
 static dfaiss_status_t hnsw_search(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err) {
     (void)store;
-    return graphs_search(search, "efSearch", true, deadline, done, err);
+    int64_t effort = search->effort < search->k ? search->k : search->effort;
+    return graphs_search(search, "efSearch", effort, true, deadline, done, err);
 }
 
 const store_class_t hnsw_class = {

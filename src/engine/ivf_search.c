@@ -67,13 +67,14 @@ static dfaiss_status_t begin_flat_coarse(engine_search_t *search, dfaiss_error_t
 static dfaiss_status_t ask_quantizer(void *context, lane_t *lane, int thread, dfaiss_error_t *err) {
     engine_search_t *search = context;
     search_thread_t *own = &search->threads[thread];
-    int64_t query = lane->query + lane->position, count = search_call_size(own, lane->end - lane->position);
+    int64_t lists = search->template->layout.lists;
+    int64_t query = lane->query + lane->position, count = search_call_size(own, lists, lane->end - lane->position);
     int64_t began = clock_nanoseconds();
     int code = faiss_Index_search(quantizer_of(search), count, search->inner_queries + query * search->template->inner_dim, search->probes,
                                   coarse_scores(search, query), coarse_lists(search, query));
     if (code != 0)
         return engine_failure_c(code, DFAISS_ERR_FAISS, "searching", err);
-    search_call_took(own, count, clock_nanoseconds() - began);
+    search_call_took(own, lists, count, clock_nanoseconds() - began);
     for (int64_t i = query; i < query + count; i++)
         *coarse_count(search, i) = nearest_count(search->probes, coarse_lists(search, i));
     lane->position += count;

@@ -60,7 +60,10 @@ static dfaiss_status_t opaque_build(engine_block_t *block, int64_t n, const floa
 
 static dfaiss_status_t opaque_search(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err) {
     (void)store;
-    return graphs_search(search, "nprobe", false, deadline, done, err);
+    int64_t lists = search->template->layout.lists, effort = search->effort < 1 ? 1 : search->effort;
+    if (lists > 0)
+        return graphs_search(search, "nprobe", effort < lists ? effort : lists, false, deadline, done, err);
+    return graphs_search(search, "efSearch", effort, true, deadline, done, err);
 }
 
 const store_class_t opaque_class = {

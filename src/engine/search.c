@@ -101,6 +101,9 @@ dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const f
         return error_set(err, DFAISS_ERR_ARG, nq < 1 ? "queries" : "k", "a search has %" PRId64 " queries and k %" PRId64 "; both must be at least 1",
                          nq, k);
     TRY(need_memory(search, nq, k, err));
+    bool costs_more = k > search->k || effort > search->effort; /* a query, than what was measured */
+    for (int i = 0; costs_more && i < team_threads(search->team); i++)
+        search->threads[i].query_nanoseconds = 0;
     search->nq = nq;
     search->k = k;
     search->effort = effort;
@@ -298,16 +301,21 @@ void search_fold_heaps(void *context, lane_t *lane, int64_t query, int thread) {
     }
 }
 
-int64_t search_call_size(const search_thread_t *thread, int64_t left) {
-    if (thread->query_nanoseconds <= 0)
+static bool call_is_known(const search_thread_t *thread, int64_t rows) {
+    return thread->query_nanoseconds > 0 && rows <= thread->query_rows;
+}
+
+int64_t search_call_size(const search_thread_t *thread, int64_t rows, int64_t left) {
+    if (!call_is_known(thread, rows))
         return 1;
     double fitting = CALL_NANOSECONDS / thread->query_nanoseconds;
     return fitting < 1 ? 1 : fitting < (double)left ? (int64_t)fitting : left;
 }
 
-void search_call_took(search_thread_t *thread, int64_t queries, int64_t nanoseconds) {
+void search_call_took(search_thread_t *thread, int64_t rows, int64_t queries, int64_t nanoseconds) {
     double one = ((double)nanoseconds + 1) / (double)queries;
-    thread->query_nanoseconds = thread->query_nanoseconds <= 0 ? one : (thread->query_nanoseconds + one) / 2;
+    thread->query_nanoseconds = call_is_known(thread, rows) ? (thread->query_nanoseconds + one) / 2 : one;
+    thread->query_rows = rows;
 }
 
 /* ---- end ---- */

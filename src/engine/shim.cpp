@@ -205,10 +205,8 @@ void describe_inner(faiss::Index *inner, shim_layout_t *layout) {
     layout->holds_vectors = is_flat(inner);
     if (auto *codes = dynamic_cast<faiss::IndexFlatCodes *>(inner))
         layout->code_size = codes->code_size;
-    if (auto *ivf = dynamic_cast<faiss::IndexIVF *>(inner)) {
-        layout->lists = int64_t(ivf->nlist);
+    if (auto *ivf = dynamic_cast<faiss::IndexIVF *>(inner))
         layout->code_size = ivf->code_size;
-    }
     if (auto *graph = dynamic_cast<faiss::IndexHNSW *>(inner)) {
         if (auto *storage = dynamic_cast<faiss::IndexFlatCodes *>(graph->storage))
             layout->code_size = storage->code_size;
@@ -432,6 +430,9 @@ int shim_describe(FaissIndex *handle, shim_layout_t *out) {
         needs_of_transforms(index, &layout);
         for_each_index(index, [&](faiss::Index *part) {
             needs_of(part, &layout);
+            auto *ivf = dynamic_cast<faiss::IndexIVF *>(part);
+            if (ivf && layout.lists == 0)
+                layout.lists = int64_t(ivf->nlist);
             layout.by_map = layout.by_map || dynamic_cast<faiss::IndexIDMap *>(part);
         });
         if (!index->is_trained)

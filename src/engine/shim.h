@@ -38,7 +38,7 @@ typedef struct shim_layout {
     bool transformed;       /* there are transforms in front */
     bool holds_vectors;     /* codes are fp32 vectors as they are */
     bool by_map;            /* vectors have ids of their own (IDMap) somewhere inside */
-    int64_t lists;          /* of an IVF of any kind, else 0 */
+    int64_t lists;          /* of an IVF of any kind, the outermost that is there; else 0 */
     size_t code_size;       /* codes, ivf, hnsw */
     size_t link_size;       /* hnsw: bytes of links a vector on average */
     int64_t train_at_least; /* vectors that its clusterings need, and at most use */

@@ -79,6 +79,7 @@ typedef struct search_thread {
     const lane_t *lane;       /* whose query the scanner has; NULL: none */
     int64_t list;             /* that the scanner is set to; -1: none */
     double query_nanoseconds; /* what faiss takes for one query of a call with several, about; 0: not known yet */
+    int64_t query_rows;       /* of the index that was asked then */
     scratch_t scores;         /* float[...]: what one call of faiss found, or spare */
     scratch_t rows;           /* int64_t[...] */
     scratch_t spare_scores;   /* float[k], for merging */
@@ -138,9 +139,10 @@ CHECKED dfaiss_status_t search_enter_lane(engine_search_t *search, lane_t *lane,
 /* lane_fold_t for slots that are heaps. */
 void search_fold_heaps(void *context, lane_t *lane, int64_t query, int thread);
 
-/* How many of `left` queries one call of faiss should get, so that it stays far below a slice; and what the call took. */
-int64_t search_call_size(const search_thread_t *thread, int64_t left);
-void search_call_took(search_thread_t *thread, int64_t queries, int64_t nanoseconds);
+/* How many of `left` queries one call of faiss should get, which asks an index of `rows`, so that it stays far below a slice (one, where the last
+ * index asked was smaller); and what the call took. */
+int64_t search_call_size(const search_thread_t *thread, int64_t rows, int64_t left);
+void search_call_took(search_thread_t *thread, int64_t rows, int64_t queries, int64_t nanoseconds);
 
 /* Lanes into which the work of one query should be cut, when there are `most` pieces of it. */
 int64_t search_shares(const engine_search_t *search, int64_t most);

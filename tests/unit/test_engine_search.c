@@ -1,6 +1,16 @@
 /* What searches answer: every kind of index against plain faiss and against brute force, in slices, with several threads, and beside a buffer. */
 #include "test_engine.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* A sanitizer's own memory does not fit a limit of address space. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 typedef struct kind {
     const char *factory;
     config_metric_t metric;
@@ -271,6 +281,45 @@ static void buffers_are_scanned_untransformed(void **state) {
     close_world(&world);
 }
 
+/* Bytes of address space, beyond what there is, that this process may take from now on; RLIM_INFINITY: all. */
+static void limit_memory(rlim_t more) {
+    struct rlimit limit;
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_true(file && fscanf(file, "%ld", &pages) == 1);
+    fclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur = more == RLIM_INFINITY ? limit.rlim_max : (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+/* faiss takes memory for as many candidates or lists as it is asked for, and ends the process where there is none. */
+static void no_effort_is_too_large(void **state) {
+    (void)state;
+    static const char *const factories[] = {"Flat",          "IVF16,Flat",          "IVF16_HNSW8,SQ8", "HNSW16_SQ8",
+                                            "IVF16,PQ8x4fs", "IVF16,PQ8x4fs,RFlat", "HNSW16,RFlat"};
+    static const int64_t efforts[] = {INT32_MAX, INT64_C(1) << 31, INT64_MAX};
+    for (size_t f = 0; f < sizeof factories / sizeof *factories; f++) {
+        world_t world = open_world(engine_config(factories[f], 32, CONFIG_METRIC_l2), 600, 3, 2);
+        int64_t *expected = malloc((size_t)(world.nq * world.k) * sizeof *expected);
+        build_rows(&world, 0, 600, 600);
+        world.effort = 600;
+        search_all(&world, NEVER);
+        memcpy(expected, world.rows, (size_t)(world.nq * world.k) * sizeof *expected);
+        for (size_t i = 0; i < sizeof efforts / sizeof *efforts; i++) {
+            world.effort = efforts[i];
+            if (!SANITIZED)
+                limit_memory((rlim_t)1 << 30);
+            search_all(&world, NEVER);
+            if (!SANITIZED)
+                limit_memory(RLIM_INFINITY);
+            assert_same_rows(&world, world.rows, expected);
+        }
+        free(expected);
+        close_world(&world);
+    }
+}
+
 static void empty_stores_and_large_k_are_fine(void **state) {
     (void)state;
     static const char *const factories[] = {"Flat", "SQ8", "IVF16,Flat", "HNSW16_SQ8", "IVF16,PQ8x4fs"};
@@ -325,11 +374,17 @@ static void exact_neighbours_of_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds_answer_like_faiss),           cmocka_unit_test(builder_types_answer_like_faiss),
-        cmocka_unit_test(batches_and_slices_change_nothing), cmocka_unit_test(ties_stand_by_row),
-        cmocka_unit_test(equal_vectors_come_in_order),       cmocka_unit_test(buffered_vectors_are_found),
-        cmocka_unit_test(rows_in_both_appear_once),          cmocka_unit_test(buffers_are_scanned_untransformed),
-        cmocka_unit_test(empty_stores_and_large_k_are_fine), cmocka_unit_test(searches_refuse_what_makes_no_sense),
+        cmocka_unit_test(kinds_answer_like_faiss),
+        cmocka_unit_test(builder_types_answer_like_faiss),
+        cmocka_unit_test(batches_and_slices_change_nothing),
+        cmocka_unit_test(ties_stand_by_row),
+        cmocka_unit_test(equal_vectors_come_in_order),
+        cmocka_unit_test(buffered_vectors_are_found),
+        cmocka_unit_test(rows_in_both_appear_once),
+        cmocka_unit_test(buffers_are_scanned_untransformed),
+        cmocka_unit_test(no_effort_is_too_large),
+        cmocka_unit_test(empty_stores_and_large_k_are_fine),
+        cmocka_unit_test(searches_refuse_what_makes_no_sense),
         cmocka_unit_test(exact_neighbours_of_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
