@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "config/attributes.h"
 #include "config/key_table.h"
 #include "config/key_value.h"
 
@@ -90,7 +91,7 @@ dfaiss_status_t index_config_check(const index_config_t *config, const char *whe
     if (config->segment_rows != 0 && config->segment_rows < 1024)
         return error_set(err, DFAISS_ERR_CONFIG, where, "%s: segment_rows is %lld; expected 0, or 1024 or more", where,
                          (long long)config->segment_rows);
-    return DFAISS_OK;
+    return attributes_check(config->attributes, where, err);
 }
 
 /* ---- reading ---- */

@@ -1,10 +1,10 @@
 #include "config/key_table.h"
 
-#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "config/edit_distance.h"
 #include "config/index_config.h"
 
 /* In the order of the enums in index_config.h. */
@@ -67,32 +67,6 @@ const config_key_t *config_key_find(const char *name) {
             return &config_keys[i];
     }
     return NULL;
-}
-
-enum { NAME_LIMIT = 64 }; /* no key is as long; what a file says beyond it adds nothing to the comparison */
-
-static unsigned least(unsigned a, unsigned b) {
-    return a < b ? a : b;
-}
-
-/* Insertions, deletions and swaps of neighbours that make one name the other, capitals aside. A replacement counts as two edits, so that a name
- * with a word left out (index_type) is nearer to the whole one than to a short one with other letters. */
-static unsigned edit_distance(const char *from, const char *to) {
-    size_t rows = strnlen(from, NAME_LIMIT), columns = strnlen(to, NAME_LIMIT);
-    unsigned distance[NAME_LIMIT + 1][NAME_LIMIT + 1];
-    for (size_t i = 0; i <= rows; i++) {
-        for (size_t j = 0; j <= columns; j++) {
-            if (i == 0 || j == 0) {
-                distance[i][j] = (unsigned)(i + j);
-                continue;
-            }
-            int a = tolower((unsigned char)from[i - 1]), b = tolower((unsigned char)to[j - 1]);
-            distance[i][j] = least(least(distance[i - 1][j], distance[i][j - 1]) + 1, distance[i - 1][j - 1] + (a == b ? 0 : 2));
-            if (i > 1 && j > 1 && a == tolower((unsigned char)to[j - 2]) && b == tolower((unsigned char)from[i - 2]))
-                distance[i][j] = least(distance[i][j], distance[i - 2][j - 2] + 1);
-        }
-    }
-    return distance[rows][columns];
 }
 
 const config_key_t *config_key_nearest(const char *name) {

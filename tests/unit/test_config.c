@@ -271,6 +271,55 @@ static void assert_same(const index_config_t *a, const index_config_t *b) {
     json_decref(right);
 }
 
+static void test_attributes(void **state) {
+    (void)state;
+    index_config_t *config = flat_with("\"attributes\": {\"year\": \"int\", \"_score2\": \"float\", \"lang\": \"string\", \"has_image\": \"bool\"}");
+    assert_int_equal(json_object_size(config->attributes), 4);
+    index_config_destroy(config);
+    index_config_destroy(flat_with("\"attributes\": {}"));
+    refuses_flat_with("\"attributes\": [\"year\"]", "attributes is [\"year\"]; expected an object");
+    refuses_flat_with("\"attributes\": {\"year\": \"integer\"}",
+                      "my.json: attributes: \"year\" is \"integer\"; expected \"int\", \"float\", \"string\" or \"bool\"");
+    assert_string_equal(error.where, "my.json: attributes: \"year\"");
+    refuses_flat_with("\"attributes\": {\"year\": 4}", "attributes: \"year\" is 4; expected \"int\"");
+    refuses_flat_with("\"attributes\": {\"year\": null}", "attributes: \"year\" is null; expected \"int\"");
+    refuses_flat_with("\"attributes\": {\"year\": \"Int\"}", "attributes: \"year\" is \"Int\"; expected \"int\"");
+    refuses_flat_with("\"attributes\": {\"\": \"int\"}", "attributes: \"\" is no name that filters can use; expected a letter");
+    refuses_flat_with("\"attributes\": {\"2d\": \"int\"}", "attributes: \"2d\" is no name");
+    refuses_flat_with("\"attributes\": {\"a-b\": \"int\"}", "attributes: \"a-b\" is no name");
+    refuses_flat_with("\"attributes\": {\"a\\nb\": \"int\"}", "attributes: \"a\\nb\" is no name");
+    refuses_flat_with("\"attributes\": {\"gr\u00f6\u00dfe\": \"int\"}", "is no name");
+    refuses_flat_with("\"attributes\": {\"in\": \"int\"}", "attributes: \"in\" is a word of filter expressions; expected another name");
+    char keys[256];
+    for (int length = 63; length < 65; length++) {
+        snprintf(keys, sizeof keys, "\"attributes\": {\"%0*d\": \"int\"}", length, 0);
+        *strchr(keys, '0') = 'a';
+        if (length == 63)
+            index_config_destroy(flat_with(keys));
+        else
+            refuses_flat_with(keys, "is no name");
+    }
+}
+
+static void test_too_many_attributes(void **state) {
+    (void)state;
+    json_t *object = json_pack("{s:s, s:{}}", "index_builder_type", "flat", "attributes");
+    json_t *attributes = json_object_get(object, "attributes");
+    for (int i = 0; i < 257; i++) {
+        char name[16];
+        index_config_t *config = NULL;
+        snprintf(name, sizeof name, "a%d", i);
+        assert_int_equal(json_object_set_new(attributes, name, json_string("int")), 0);
+        if (i < 255)
+            continue;
+        dfaiss_status_t status = index_config_from_json(object, "my.json", &config, &error);
+        assert_int_equal(status, i < 256 ? DFAISS_OK : DFAISS_ERR_CONFIG);
+        index_config_destroy(config);
+    }
+    assert_non_null(strstr(error.text, "my.json: attributes has 257 names; expected at most 256"));
+    json_decref(object);
+}
+
 static void test_printed_parses_again(void **state) {
     (void)state;
     index_config_t *config = parsed("{\"faiss_factory\": \"PCA64,Flat\", \"dim\": 96, \"metric\": \"cosine\", \"train_ratio\": 0.3, \"threads\": 3,"
@@ -424,6 +473,8 @@ int main(void) {
         cmocka_unit_test(test_sub_quantizers_divide_dim),
         cmocka_unit_test(test_broken_json),
         cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_too_many_attributes),
         cmocka_unit_test(test_printed_parses_again),
         cmocka_unit_test(test_print_leaves_out_defaults),
         cmocka_unit_test(test_json_of_a_larger_text),
