@@ -2,6 +2,8 @@
 #ifndef DFAISS_H
 #define DFAISS_H
 
+#include <dfaiss/config.h>
 #include <dfaiss/status.h>
+#include <dfaiss/version.h>
 
 #endif

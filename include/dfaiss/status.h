@@ -6,6 +6,8 @@
 #ifndef DFAISS_STATUS_H
 #define DFAISS_STATUS_H
 
+#include <dfaiss/export.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -46,10 +48,10 @@ typedef struct dfaiss_error {
 } dfaiss_error_t;
 
 /* "ERR_ARG" for DFAISS_ERR_ARG; "UNKNOWN" for a number that is no status. Static; thread-safe. */
-__attribute__((visibility("default"))) const char *dfaiss_status_name(dfaiss_status_t status);
+DFAISS_API const char *dfaiss_status_name(dfaiss_status_t status);
 
 /* What a status means, in a few words. Static; thread-safe. */
-__attribute__((visibility("default"))) const char *dfaiss_status_meaning(dfaiss_status_t status);
+DFAISS_API const char *dfaiss_status_meaning(dfaiss_status_t status);
 
 #ifdef __cplusplus
 }

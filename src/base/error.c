@@ -78,6 +78,10 @@ dfaiss_status_t error_memory(dfaiss_error_t *err, size_t bytes, const char *what
     return error_set(err, DFAISS_ERR_MEMORY, "", "not enough memory: %zu bytes were wanted for %s", bytes, what);
 }
 
+dfaiss_status_t error_null(dfaiss_error_t *err, const char *argument) {
+    return error_set(err, DFAISS_ERR_ARG, argument, "%s is NULL; a value is needed", argument);
+}
+
 dfaiss_status_t error_prefix(dfaiss_error_t *err, dfaiss_status_t code, const char *format, ...) {
     if (!err)
         return code;

@@ -28,6 +28,9 @@ dfaiss_status_t error_system(dfaiss_error_t *err, const char *action, const char
 /* ERR_MEMORY with the number of bytes that were wanted and what for. */
 dfaiss_status_t error_memory(dfaiss_error_t *err, size_t bytes, const char *what);
 
+/* ERR_ARG for an argument that is NULL and must not be. */
+dfaiss_status_t error_null(dfaiss_error_t *err, const char *argument);
+
 /* Puts "PREFIX" in front of the text of err (may be NULL): the caller's context in front of the callee's. Returns err's code or `code` when err is
  * NULL. */
 dfaiss_status_t error_prefix(dfaiss_error_t *err, dfaiss_status_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));

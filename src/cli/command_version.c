@@ -5,6 +5,8 @@
 #include <H5public.h>
 #include <mpi.h>
 
+#include <dfaiss/version.h>
+
 #include "cli/arguments.h"
 #include "cli/report.h"
 #include "engine/engine.h"
@@ -42,10 +44,10 @@ dfaiss_status_t command_version(program_t *program, int argc, char **argv, dfais
     TRY(find_versions(&versions, err));
     if (program->json)
         return report_json(program,
-                           json_pack("{s:s, s:{s:s, s:s, s:b}, s:s, s:s}", "dfaiss", DFAISS_VERSION, "faiss", "version", engine_faiss_version(),
+                           json_pack("{s:s, s:{s:s, s:s, s:b}, s:s, s:s}", "dfaiss", dfaiss_version(), "faiss", "version", engine_faiss_version(),
                                      "simd", engine_simd_level(), "gpu", (int)engine_has_gpu(), "mpi", versions.mpi, "hdf5", versions.hdf5),
                            err);
-    printf("dfaiss  %s\nfaiss   %s, %s, %s GPU\nMPI     %s\nHDF5    %s\n", DFAISS_VERSION, engine_faiss_version(), engine_simd_level(),
+    printf("dfaiss  %s\nfaiss   %s, %s, %s GPU\nMPI     %s\nHDF5    %s\n", dfaiss_version(), engine_faiss_version(), engine_simd_level(),
            engine_has_gpu() ? "with" : "without", versions.mpi, versions.hdf5);
     return DFAISS_OK;
 }

@@ -9,8 +9,6 @@
 #include "config/key_table.h"
 #include "config/key_value.h"
 
-enum { FILE_LIMIT = 1 << 20 }; /* bytes; a configuration of a hundred keys has a few thousand */
-
 void index_config_destroy(index_config_t *config) {
     if (!config)
         return;
@@ -19,7 +17,7 @@ void index_config_destroy(index_config_t *config) {
     free(config);
 }
 
-static dfaiss_status_t create_with_defaults(index_config_t **out, dfaiss_error_t *err) {
+dfaiss_status_t index_config_defaults(index_config_t **out, dfaiss_error_t *err) {
     index_config_t *config = calloc(1, sizeof *config);
     if (!config)
         return error_memory(err, sizeof *config, "a configuration");
@@ -105,14 +103,21 @@ static dfaiss_status_t unknown_key(const char *name, const char *where, dfaiss_e
     return error_set(err, DFAISS_ERR_CONFIG, place, "%s: unknown key %s; did you mean '%s'?", where, shown, config_key_nearest(name)->name);
 }
 
+dfaiss_status_t index_config_find_key(const char *name, const char *where, const config_key_t **key, dfaiss_error_t *err) {
+    const config_key_t *found = config_key_find(name);
+    if (!found)
+        return unknown_key(name, where, err);
+    *key = found;
+    return DFAISS_OK;
+}
+
 static dfaiss_status_t apply(index_config_t *config, const json_t *object, const char *where, dfaiss_error_t *err) {
     const char *name;
     json_t *value;
     /* jansson's iterator takes no const object; it changes nothing. */
     json_object_foreach((json_t *)object, name, value) {
-        const config_key_t *key = config_key_find(name);
-        if (!key)
-            return unknown_key(name, where, err);
+        const config_key_t *key = NULL;
+        TRY(index_config_find_key(name, where, &key, err));
         TRY(key_value_set(config, key, value, where, err));
     }
     return index_config_check(config, where, err);
@@ -122,7 +127,7 @@ dfaiss_status_t index_config_from_json(const json_t *object, const char *where, 
     if (!json_is_object(object))
         return error_set(err, DFAISS_ERR_CONFIG, where, "%s: a configuration is a JSON object: {\"key\": value, ...}", where);
     index_config_t *config;
-    TRY(create_with_defaults(&config, err));
+    TRY(index_config_defaults(&config, err));
     dfaiss_status_t status = apply(config, object, where, err);
     if (status != DFAISS_OK) {
         index_config_destroy(config);
@@ -132,14 +137,21 @@ dfaiss_status_t index_config_from_json(const json_t *object, const char *where, 
     return DFAISS_OK;
 }
 
-dfaiss_status_t index_config_parse(const char *text, size_t size, const char *where, index_config_t **config, dfaiss_error_t *err) {
+dfaiss_status_t index_config_load_json(const char *text, size_t size, const char *where, json_t **object, dfaiss_error_t *err) {
     json_error_t failure;
-    json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &failure);
-    if (!object) {
+    json_t *loaded = json_loadb(text, size, JSON_REJECT_DUPLICATES, &failure);
+    if (!loaded) {
         char place[sizeof err->where];
         snprintf(place, sizeof place, "%s:%d", where, failure.line);
         return error_set(err, DFAISS_ERR_CONFIG, place, "%s, line %d, column %d: %s", where, failure.line, failure.column, failure.text);
     }
+    *object = loaded;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t index_config_parse(const char *text, size_t size, const char *where, index_config_t **config, dfaiss_error_t *err) {
+    json_t *object;
+    TRY(index_config_load_json(text, size, where, &object, err));
     dfaiss_status_t status = index_config_from_json(object, where, config, err);
     json_decref(object);
     return status;
@@ -148,7 +160,7 @@ dfaiss_status_t index_config_parse(const char *text, size_t size, const char *wh
 dfaiss_status_t index_config_read(const char *path, index_config_t **config, dfaiss_error_t *err) {
     char *text;
     size_t size;
-    TRY(file_read_whole(path, FILE_LIMIT, &text, &size, err));
+    TRY(file_read_whole(path, INDEX_CONFIG_FILE_LIMIT, &text, &size, err));
     dfaiss_status_t status = index_config_parse(text, size, path, config, err);
     free(text);
     return status;
@@ -170,7 +182,7 @@ static bool put_key(json_t *object, const index_config_t *config, const index_co
 json_t *index_config_json(const index_config_t *config, bool all) {
     index_config_t *defaults = NULL;
     json_t *object = json_object();
-    bool whole = object && (all || create_with_defaults(&defaults, NULL) == DFAISS_OK);
+    bool whole = object && (all || index_config_defaults(&defaults, NULL) == DFAISS_OK);
     for (size_t i = 0; whole && i < config_key_count; i++)
         whole = put_key(object, config, defaults, &config_keys[i]);
     index_config_destroy(defaults);

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "base/error.h"
+#include "config/key_table.h"
 
 typedef enum config_kind {                      /* index_builder_type */
                            CONFIG_KIND_factory, /* none given: faiss_factory says it */
@@ -58,12 +59,20 @@ typedef struct index_config {
     json_t *extra;        /* object or NULL; owned */
 } index_config_t;
 
+enum { INDEX_CONFIG_FILE_LIMIT = 1 << 20 }; /* bytes; a configuration of a hundred keys has a few thousand */
+
 /* Parses a JSON text; `where` names the file in errors. On success *config is the caller's, to be freed with index_config_destroy. */
 CHECKED dfaiss_status_t index_config_parse(const char *text, size_t size, const char *where, index_config_t **config, dfaiss_error_t *err);
 CHECKED dfaiss_status_t index_config_read(const char *path, index_config_t **config, dfaiss_error_t *err);
 /* The same from a JSON object (borrowed) that lies in a larger text. */
 CHECKED dfaiss_status_t index_config_from_json(const json_t *object, const char *where, index_config_t **config, dfaiss_error_t *err);
 void index_config_destroy(index_config_t *config);
+
+/* What parsing is made of: the defaults alone (the rules between keys do not hold then), a JSON text with the place of what is wrong in it, and the
+ * key of a name. */
+CHECKED dfaiss_status_t index_config_defaults(index_config_t **config, dfaiss_error_t *err);
+CHECKED dfaiss_status_t index_config_load_json(const char *text, size_t size, const char *where, json_t **object, dfaiss_error_t *err);
+CHECKED dfaiss_status_t index_config_find_key(const char *name, const char *where, const config_key_t **key, dfaiss_error_t *err);
 
 /* The rules between keys (dim is a multiple of code_size, and so on). Parsing applies them; once dim was taken from the data they are checked again.
  */
