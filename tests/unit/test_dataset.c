@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "dataset/dataset.h"
@@ -424,6 +425,44 @@ static void released_rows_can_be_read_again(void **state) {
     dataset_close(dataset);
 }
 
+/* Bytes of files that this process has in memory; -1 where the system does not tell. */
+static long long resident_file_bytes(void) {
+    char line[256];
+    long long kilobytes = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status) && sscanf(line, "RssFile: %lld kB", &kilobytes) != 1)
+        continue;
+    if (status)
+        fclose(status);
+    return kilobytes < 0 ? -1 : kilobytes * 1024;
+}
+
+/* A file that is larger than memory does not fill it: what was released is gone. */
+static void released_rows_take_no_memory(void **state) {
+    enum { LONG_ROWS = 8192, LONG_DIM = 4096, BLOCK = 256, BYTES_MOST = 8 << 20 };
+    fixture_t *fixture = *state;
+    char path[512];
+    path_in(fixture, "long.raw", path);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(ftruncate(fileno(file), (off_t)LONG_ROWS * LONG_DIM), 0);
+    assert_int_equal(fclose(file), 0);
+    dataset_raw_t raw = {.element = ELEMENT_u8, .dim = LONG_DIM};
+    dataset_t *dataset = NULL;
+    assert_ok(open_one(fixture, "long.raw", &raw, &dataset), fixture->error);
+    long long before = resident_file_bytes(), sum = 0;
+    for (int64_t first = 0; first < LONG_ROWS; first += BLOCK) {
+        dataset_prefetch(dataset, first, BLOCK);
+        const uint8_t *rows = dataset_rows_at(dataset, first, BLOCK, NULL);
+        for (size_t i = 0; i < (size_t)BLOCK * LONG_DIM; i += 512)
+            sum += rows[i];
+        dataset_release(dataset, first, BLOCK);
+        assert_true(resident_file_bytes() - before < BYTES_MOST);
+    }
+    assert_int_equal(sum, 0);
+    dataset_close(dataset);
+}
+
 /* The folder of real data: DFAISS_TEST_DATA, or ../shared/data beside the project. */
 static const char *real_data(void) {
     const char *folder = getenv("DFAISS_TEST_DATA");
@@ -475,6 +514,7 @@ int main(void) {
         FILES_TEST(files_follow_one_another),
         FILES_TEST(files_that_differ_are_refused),
         FILES_TEST(released_rows_can_be_read_again),
+        FILES_TEST(released_rows_take_no_memory),
         cmocka_unit_test(real_files_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
