@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LEAST_LINKS = 2, MOST_LINKS = 4096 };
+
 static const char placeholder[] = "{centroids}";
 
 static dfaiss_status_t need_centroids(const index_config_t *config, int64_t n, int64_t *lists, dfaiss_error_t *err) {
@@ -29,6 +31,11 @@ static bool starts_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
 }
 
+/* The number at `at` is that of a graph's links. */
+static bool counts_links(const char *factory, const char *at) {
+    return at - factory >= 4 && strncmp(at - 4, "HNSW", 4) == 0;
+}
+
 static bool is_binary(const char *factory) {
     static const char *const names[] = {"BFlat", "BIVF", "BHNSW", "BHash"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -37,7 +44,8 @@ static bool is_binary(const char *factory) {
     return false;
 }
 
-/* faiss divides by the numbers of a factory string before it looks at them, and allocates 2^bits codewords. */
+/* faiss divides by the numbers of a factory string before it looks at them, and allocates 2^bits codewords. A graph with one link a node takes all
+ * memory that there is. */
 static dfaiss_status_t check_numbers(const char *factory, dfaiss_error_t *err) {
     for (const char *at = factory; *at;) {
         if (!isdigit((unsigned char)*at)) {
@@ -53,6 +61,9 @@ static dfaiss_status_t check_numbers(const char *factory, dfaiss_error_t *err) {
         if (value > INT32_MAX || (before == 'x' && value > 24))
             return error_set(err, DFAISS_ERR_CONFIG, "faiss_factory", "faiss_factory is \"%s\"; the number %.*s in it is too large", factory,
                              (int)(end - at), at);
+        if (counts_links(factory, at) && (value < LEAST_LINKS || value > MOST_LINKS))
+            return error_set(err, DFAISS_ERR_CONFIG, "faiss_factory", "faiss_factory is \"%s\"; HNSW takes %d to %d links a node", factory,
+                             LEAST_LINKS, MOST_LINKS);
         at = end;
     }
     return DFAISS_OK;
@@ -65,6 +76,8 @@ static dfaiss_status_t check_factory(const char *factory, dfaiss_error_t *err) {
         return error_set(err, DFAISS_ERR_CONFIG, "faiss_factory", "faiss_factory is \"%s\"; binary indexes are not supported", factory);
     if (strstr(factory, "IDMap"))
         return error_set(err, DFAISS_ERR_CONFIG, "faiss_factory", "faiss_factory is \"%s\"; leave IDMap out, ids are kept by dfaiss", factory);
+    if (strstr(factory, "NSG"))
+        return error_set(err, DFAISS_ERR_CONFIG, "faiss_factory", "faiss_factory is \"%s\"; NSG graphs cannot grow, take HNSW", factory);
     return check_numbers(factory, err);
 }
 

@@ -1,7 +1,7 @@
 /* The class of every other factory string: whole indexes as faiss makes them, one for each block.
  *
- * A block goes into a copy of the last segment while that is small beside it, so that segments stay few without being copied often. An index that
- * takes vectors only once (NSG) makes a segment of every block.
+ * A block goes into a copy of the last segment while that is small beside it, so that segments stay few without being copied often. Where the copy
+ * does not take it, it makes a segment of its own.
  */
 #include "engine/graphs.h"
 

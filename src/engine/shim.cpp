@@ -20,7 +20,6 @@
 #include <faiss/IndexIVFFlat.h>
 #include <faiss/IndexIVFPQ.h>
 #include <faiss/IndexIVFPQFastScan.h>
-#include <faiss/IndexNSG.h>
 #include <faiss/IndexPQ.h>
 #include <faiss/IndexPQFastScan.h>
 #include <faiss/IndexPreTransform.h>
@@ -116,8 +115,6 @@ template <class Visit> void for_each_index(faiss::Index *index, Visit visit) {
         for_each_index(refine->refine_index, visit);
     } else if (auto *graph = dynamic_cast<faiss::IndexHNSW *>(index))
         for_each_index(graph->storage, visit);
-    else if (auto *sparse = dynamic_cast<faiss::IndexNSG *>(index))
-        for_each_index(sparse->storage, visit);
     else if (auto *mapped = dynamic_cast<faiss::IndexIDMap *>(index))
         for_each_index(mapped->index, visit);
     else if (auto *scaled = dynamic_cast<faiss::IndexRowwiseMinMaxBase *>(index))

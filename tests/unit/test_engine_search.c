@@ -44,7 +44,6 @@ static const kind_t kinds[] = {
     {"IVF16,PQ8x4fs", CONFIG_METRIC_l2, false, 0.02},
     {"IVF16,SQ8,RFlat", CONFIG_METRIC_l2, false, 0.01},
     {"PCA16,IVF16,PQ8x4fs", CONFIG_METRIC_l2, false, 0.02},
-    {"NSG16", CONFIG_METRIC_l2, false, 0.01},
     {"LSH", CONFIG_METRIC_l2, false, 0.02},
 };
 

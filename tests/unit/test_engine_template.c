@@ -50,6 +50,10 @@ static void refusals_name_key_and_reason(void **state) {
         {CONFIG_KIND_factory, "PQ0", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "is 0"},
         {CONFIG_KIND_factory, "PQ8x40", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "too large"},
         {CONFIG_KIND_factory, "IVF99999999999,Flat", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "too large"},
+        {CONFIG_KIND_factory, "HNSW1,Flat", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "2 to 4096 links"},
+        {CONFIG_KIND_factory, "IVF16_HNSW5000,Flat", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "2 to 4096 links"},
+        {CONFIG_KIND_factory, "NSG16", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "take HNSW"},
+        {CONFIG_KIND_factory, "IVF16_NSG16,Flat", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "take HNSW"},
         {CONFIG_KIND_factory, "IVF16,Flat)", CONFIG_METRIC_l2, DFAISS_ERR_CONFIG, "IVF16"},
         {CONFIG_KIND_factory, "HNSW16_PQ8np", CONFIG_METRIC_dot, DFAISS_ERR_CONFIG, "l2 only"},
     };
@@ -102,7 +106,6 @@ static void classes_and_sizes_are_known(void **state) {
         {"IVF16,FlatDedup", ENGINE_OPAQUE, 0, 0, 16, 65536},
         {"IVF16,PQ4+4", ENGINE_OPAQUE, 0, 0, 256, 65536},
         {"PQ8x4fs", ENGINE_OPAQUE, 0, 0, 16, 65536},
-        {"NSG16", ENGINE_OPAQUE, 0, 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dfaiss_error_t err;
