@@ -1,4 +1,5 @@
-/* LOAD: an index from the storage, on as many servers as saved it. Server 0 reads the manifest; each server's builder verifies and reads its file. */
+/* LOAD: an index from the storage, on as many servers as saved it. Server 0's builder reads the manifest; each server's builder verifies and
+ * reads its file. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,30 +162,58 @@ static dfaiss_status_t encode(server_t *server, const char *index, const manifes
     return DFAISS_OK;
 }
 
-static dfaiss_status_t prepare(server_t *server, const char *index, bytes_writer_t *argument, dfaiss_error_t *err) {
-    TRY(manifest_check_name(index, err));
-    if (hosted_find(server, index))
-        return error_set(err, DFAISS_ERR_EXISTS, index, "index '%s' is on the servers already", index);
+/* A request while the builder looks what there is to load: the storage may be slow to answer. */
+typedef struct finding {
+    job_t job;
+    request_t *request;
+    char index[MESSAGE_NAME];
+    const char *storage; /* the server's */
     manifest_t manifest;
-    TRY(manifest_read(server->options->storage, index, &manifest, err));
-    const manifest_generation_t *newest = manifest_newest(&manifest);
-    dfaiss_status_t status;
+} finding_t;
+
+static dfaiss_status_t read_manifest(void *context, dfaiss_error_t *err) {
+    finding_t *finding = context;
+    return manifest_read(finding->storage, finding->index, &finding->manifest, err);
+}
+
+static void manifest_was_read(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *failure) {
+    finding_t *finding = job->context;
+    request_t *request = finding->request;
+    bytes_writer_t argument = {0};
+    dfaiss_error_t error = *failure;
+    const manifest_generation_t *newest = status == DFAISS_OK ? manifest_newest(&finding->manifest) : NULL;
     if (newest)
-        status = encode(server, index, newest, argument, err);
-    else
-        status = error_set(err, DFAISS_ERR_NOT_FOUND, index, "index '%s' has no generation in %s", index, server->options->storage);
-    manifest_clear(&manifest);
-    return status;
+        status = encode(server, finding->index, newest, &argument, &error);
+    else if (status == DFAISS_OK)
+        status = error_set(&error, DFAISS_ERR_NOT_FOUND, finding->index, "index '%s' has no generation in %s", finding->index, finding->storage);
+    manifest_clear(&finding->manifest);
+    free(finding);
+    if (status == DFAISS_OK) {
+        operation_start(server, OPERATION_LOAD, &argument, NULL, 0, loaded, request);
+        return;
+    }
+    bytes_writer_destroy(&argument);
+    request_answer(server, request, status, &error, NULL, NULL, 0);
+}
+
+static dfaiss_status_t find_generation(server_t *server, request_t *request, dfaiss_error_t *err) {
+    TRY(manifest_check_name(request->index, err));
+    if (hosted_find(server, request->index))
+        return error_set(err, DFAISS_ERR_EXISTS, request->index, "index '%s' is on the servers already", request->index);
+    finding_t *finding = calloc(1, sizeof *finding);
+    if (!finding)
+        return error_memory(err, sizeof *finding, "loading");
+    finding->request = request;
+    finding->storage = server->options->storage;
+    memcpy(finding->index, request->index, sizeof finding->index);
+    finding->job = (job_t){.work = read_manifest, .done = manifest_was_read, .context = finding};
+    job_submit(server, &finding->job);
+    return DFAISS_OK;
 }
 
 void request_load(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
-    bytes_writer_t argument = {0};
-    dfaiss_status_t status = prepare(server, request->index, &argument, &error);
-    if (status != DFAISS_OK) {
-        bytes_writer_destroy(&argument);
+    dfaiss_status_t status = find_generation(server, request, &error);
+    if (status != DFAISS_OK)
         request_answer(server, request, status, &error, NULL, NULL, 0);
-        return;
-    }
-    operation_start(server, OPERATION_LOAD, &argument, NULL, 0, loaded, request);
 }
