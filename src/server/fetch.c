@@ -18,6 +18,10 @@ static dfaiss_status_t fetch(server_t *server, const request_t *request, bytes_w
             return error_set(err, DFAISS_ERR_ARG, message.index, "index '%s' has no row %lld on server %d", message.index, (long long)row,
                              server->number);
         bytes_put_block(body, metadata, size);
+        /* The same row may be asked for as often as fits into a message. */
+        if (body->size > ANSWER_LIMIT)
+            return error_set(err, DFAISS_ERR_ARG, message.index, "%lld rows have more than %d bytes of metadata; ask for fewer at a time",
+                             (long long)message.n, ANSWER_LIMIT);
     }
     return message_written(body, MESSAGE_FETCH, err);
 }

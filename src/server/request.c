@@ -80,7 +80,7 @@ void request_answer(server_t *server, request_t *request, dfaiss_status_t status
                     size_t bulk_size) {
     bytes_writer_t answer = {0};
     dfaiss_error_t too_large = {0};
-    if (status == DFAISS_OK && body && body->size > TRANSPORT_BODY_LIMIT / 2) {
+    if (status == DFAISS_OK && body && body->size > ANSWER_LIMIT) {
         status =
             error_set(&too_large, DFAISS_ERR_ARG, message_kind_name(request->kind), "the answer has %zu bytes; ask for less at a time", body->size);
         error = &too_large;

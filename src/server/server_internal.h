@@ -171,6 +171,9 @@ typedef struct request {
     void *state;                 /* of the handler */
 } request_t;
 
+/* Bytes that an answer's body may have; with its head it is well below what a message takes. */
+enum { ANSWER_LIMIT = TRANSPORT_BODY_LIMIT / 2 };
+
 /* Answers and frees the request. body (the result behind the outcome, may be NULL) is copied; the bulk is taken over. */
 void request_answer(server_t *server, request_t *request, dfaiss_status_t status, const dfaiss_error_t *error, const bytes_writer_t *body, void *bulk,
                     size_t bulk_size);
