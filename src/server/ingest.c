@@ -85,6 +85,7 @@ void request_add(server_t *server, request_t *request) {
     if (!behind(hosted))
         return;
     hosted->users++;
+    transport_message_clear(&request->message);
     request->state = hosted;
     request->next = server->held_adds;
     server->held_adds = request;
