@@ -9,6 +9,7 @@
 
 enum {
     MESSAGES_A_TURN = 64,
+    MESSAGES_NANOSECONDS = 5000000, /* of a turn: many clients that add must not keep out a search */
     LINK_NANOSECONDS = 1000000,
 };
 
@@ -55,7 +56,8 @@ static void message_failed(server_t *server, const transport_message_t *message,
 
 static bool messages_advance(server_t *server) {
     bool something = false;
-    for (int i = 0; i < MESSAGES_A_TURN && server->failed == DFAISS_OK; i++) {
+    int64_t deadline = clock_nanoseconds() + MESSAGES_NANOSECONDS;
+    for (int i = 0; i < MESSAGES_A_TURN && server->failed == DFAISS_OK && (i == 0 || clock_nanoseconds() < deadline); i++) {
         transport_message_t message;
         bool arrived;
         dfaiss_error_t error = {0};
