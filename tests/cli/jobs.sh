@@ -24,7 +24,7 @@ refuses() {
 
 check_shell_style() {
     if command -v shellcheck > /dev/null; then
-        shellcheck -x "$root"/jobs/*.sh "$root"/tests/*.sh "$root"/tests/cli/*.sh "$root"/benchmarks/*.sh "$root/.ci/run"
+        shellcheck -x -P SCRIPTDIR "$root"/jobs/*.sh "$root"/tests/*.sh "$root"/tests/cli/*.sh "$root"/benchmarks/*.sh "$root/.ci/run"
     fi
 }
 
@@ -47,6 +47,49 @@ check_faiss_prefix() {
     DFAISS_FAISS_PREFIX=$folder/prefix "$root/jobs/setup.sh" --no-install --build-dir "$folder/build" 2> "$folder/said" && fail "a prefix without the C API was taken"
     grep -q "has no C API of faiss" "$folder/said" || fail "a prefix without the C API: $(cat "$folder/said")"
     [ ! -e "$folder/build" ] || fail "a refused set-up left a build folder"
+}
+
+# stub NAME LINE...: a program that takes another one's place.
+stub() {
+    local name=$1
+    shift
+    printf '%s\n' '#!/bin/sh' "$@" > "$folder/stubs/$name"
+    chmod +x "$folder/stubs/$name"
+}
+
+# One package is missing. As root apt installs it, as a user sudo is asked first, and where that is not to be had the set-up says what to install.
+check_packages() {
+    local program
+    command -v dpkg-query > /dev/null || return 0
+    mkdir "$folder/stubs"
+    for program in bash sh cat cp dirname env grep mkdir sed sort tail; do
+        ln -s "$(command -v "$program")" "$folder/stubs/"
+    done
+    # shellcheck disable=SC2016 # expanded by the stubs
+    local apt='echo "apt-get $*" >> "$LOG"' sudo='echo "sudo $*" >> "$LOG"' refusal='[ "$1" != -v ]' obedience='[ "$1" = -v ] || exec "$@"'
+    # shellcheck disable=SC2016
+    stub dpkg-query 'case "$*" in *jansson*) exit 1 ;; *) echo installed ;; esac'
+    # shellcheck disable=SC2016
+    stub apt-get "$apt" 'case "$*" in *install*) exit 7 ;; esac'
+    local setup=(env "PATH=$folder/stubs" "LOG=$folder/log" "DFAISS_CACHE=$folder/cache" DFAISS_FAISS_PREFIX=/none "$root/jobs/setup.sh" --build-dir "$folder/build")
+    stub id 'echo 1000'
+    refuses 1 "there is no sudo; as root: apt-get install libjansson-dev" "${setup[@]}"
+    stub sudo "$refusal"
+    refuses 1 "sudo refuses; as root: apt-get install libjansson-dev" "${setup[@]}"
+    [ ! -e "$folder/log" ] || fail "apt-get without sudo: $(cat "$folder/log")"
+    stub sudo "$sudo" "$obedience"
+    "${setup[@]}" 2> "$folder/said" && fail "a failed installation went unnoticed"
+    grep -q "^set-up: installing libjansson-dev$" "$folder/said" || fail "no notice: $(cat "$folder/said")"
+    grep -q "^set-up: failed: sudo .*the whole log: $folder/cache/logs/apt-install.log" "$folder/said" || fail "no reason: $(cat "$folder/said")"
+    grep -q "^sudo env .*apt-get .*install -y .*libjansson-dev$" "$folder/log" || fail "sudo: $(cat "$folder/log")"
+    : > "$folder/log"
+    stub id 'echo 0'
+    "${setup[@]}" 2> "$folder/said" && fail "a failed installation went unnoticed"
+    grep -q '^apt-get .*install -y .*libjansson-dev$' "$folder/log" || fail "apt-get as root: $(cat "$folder/log")"
+    ! grep -q sudo "$folder/log" || fail "sudo as root: $(cat "$folder/log")"
+    : > "$folder/log"
+    "${setup[@]}" --no-install 2> "$folder/said" && fail "a prefix without the C API was taken"
+    [ ! -s "$folder/log" ] || fail "--no-install installs: $(cat "$folder/log")"
 }
 
 # Only Debian's own suites and main, with their keys; binary entries become source entries.
@@ -129,5 +172,6 @@ check_quickstart() {
 check_shell_style
 check_options
 check_faiss_prefix
+check_packages
 check_package_sources
 check_quickstart
