@@ -63,7 +63,7 @@ static dfaiss_status_t opaque_search(engine_search_t *search, const engine_store
     int64_t lists = search->template->layout.lists, effort = search->effort < 1 ? 1 : search->effort;
     if (lists > 0)
         return graphs_search(search, "nprobe", effort < lists ? effort : lists, false, deadline, done, err);
-    return graphs_search(search, "efSearch", effort, true, deadline, done, err);
+    return graphs_search(search, "efSearch", effort < search->k ? search->k : effort, true, deadline, done, err);
 }
 
 const store_class_t opaque_class = {

@@ -235,6 +235,15 @@ void leave_order_of_centroids(faiss::Index *part) {
         pq->do_polysemous_training = false;
 }
 
+// Residuals need the centroids back from the quantizer, which inverted lists give only where they know which vector lies where. Without, faiss throws
+// inside an OpenMP region.
+void remember_places(faiss::Index *part) {
+    auto *coarse = coarse_of(part);
+    auto *quantizer = coarse ? dynamic_cast<faiss::IndexIVF *>(coarse->quantizer) : nullptr;
+    if (quantizer)
+        quantizer->set_direct_map_type(faiss::DirectMap::Array);
+}
+
 // OPQ clusters with a quantizer of its own that prints about small samples, unless it is lent another.
 struct lent_quantizers {
     std::vector<std::unique_ptr<faiss::ProductQuantizer>> lent;
@@ -444,6 +453,7 @@ int shim_train(FaissIndex *handle, int64_t n, const float *x) {
         faiss::Index *index = index_of(handle);
         for_each_index(index, prepare_clusterings);
         for_each_index(index, leave_order_of_centroids);
+        for_each_index(index, remember_places);
         lent_quantizers lent(index);
         index->train(n, x);
     });

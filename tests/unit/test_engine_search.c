@@ -44,6 +44,8 @@ static const kind_t kinds[] = {
     {"IVF16,PQ8x4fs", CONFIG_METRIC_l2, false, 0.02},
     {"IVF16,SQ8,RFlat", CONFIG_METRIC_l2, false, 0.01},
     {"PCA16,IVF16,PQ8x4fs", CONFIG_METRIC_l2, false, 0.02},
+    {"IVF16(IVF4,Flat),SQ8", CONFIG_METRIC_l2, false, 0.01},
+    {"IVF16(IVF4,Flat),PQ8x4fs", CONFIG_METRIC_l2, false, 0.02},
     {"LSH", CONFIG_METRIC_l2, false, 0.02},
 };
 
@@ -338,6 +340,27 @@ static void empty_stores_and_large_k_are_fine(void **state) {
     }
 }
 
+/* All rows are found where all are asked for, however few there are. */
+static void whole_stores_are_found(void **state) {
+    (void)state;
+    static const char *const factories[] = {"SQ4",         "PQ8x4fs",     "IVF4,PQ8x4fs,RFlat", "LSH", "RQ4x5", "HNSW8,SQ8",
+                                            "HNSW8,RFlat", "IMI2x2,Flat", "PCA8,IVF4,FlatDedup"};
+    static const int64_t rows[] = {1, 2, 40};
+    for (size_t f = 0; f < 3 * (sizeof factories / sizeof *factories); f++) {
+        world_t world = open_world(engine_config(factories[f / 3], 32, CONFIG_METRIC_l2), 600, 3, 2);
+        int64_t n = rows[f % 3];
+        world.k = n + 7;
+        world.effort = 16;
+        build_rows(&world, 0, n, n);
+        search_all(&world, NEVER);
+        assert_well_formed(&world, n);
+        for (int64_t query = 0; query < world.nq; query++)
+            if (world.rows[query * world.k + n - 1] < 0)
+                fail_msg("%s: not all of %d rows are found", factories[f / 3], (int)n);
+        close_world(&world);
+    }
+}
+
 static void searches_refuse_what_makes_no_sense(void **state) {
     (void)state;
     dfaiss_error_t err;
@@ -383,6 +406,7 @@ int main(void) {
         cmocka_unit_test(buffers_are_scanned_untransformed),
         cmocka_unit_test(no_effort_is_too_large),
         cmocka_unit_test(empty_stores_and_large_k_are_fine),
+        cmocka_unit_test(whole_stores_are_found),
         cmocka_unit_test(searches_refuse_what_makes_no_sense),
         cmocka_unit_test(exact_neighbours_of_files),
     };
