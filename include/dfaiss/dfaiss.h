@@ -5,5 +5,6 @@
 #include <dfaiss/config.h>
 #include <dfaiss/status.h>
 #include <dfaiss/version.h>
+#include <dfaiss/world.h>
 
 #endif

@@ -33,9 +33,11 @@ static dfaiss_status_t check_lengths(const envelope_t *envelope, size_t travelle
 }
 
 static dfaiss_status_t check_pieces(const envelope_t *envelope, dfaiss_error_t *err) {
-    if (envelope->flags & ~(ENVELOPE_BODY_FOLLOWS | ENVELOPE_BULK_FOLLOWS))
+    if (envelope->flags & ~(ENVELOPE_BODY_FOLLOWS | ENVELOPE_BULK_FOLLOWS | ENVELOPE_LEAVE))
         return error_set(err, DFAISS_ERR_PEER, "", "unknown flags 0x%x", (unsigned)envelope->flags);
-    bool follows = envelope->flags != 0;
+    if ((envelope->flags & ENVELOPE_LEAVE) && (envelope->flags != ENVELOPE_LEAVE || envelope->body_size || envelope->bulk_size))
+        return error_set(err, DFAISS_ERR_PEER, "", "a farewell with more to come, flags 0x%x", (unsigned)envelope->flags);
+    bool follows = (envelope->flags & (ENVELOPE_BODY_FOLLOWS | ENVELOPE_BULK_FOLLOWS)) != 0;
     if (follows != (envelope->tag != 0) || envelope->tag > ENVELOPE_TAG_LAST)
         return error_set(err, DFAISS_ERR_PEER, "", "pieces with tag %u, flags 0x%x", (unsigned)envelope->tag, (unsigned)envelope->flags);
     if (follows && (envelope->piece_size == 0 || envelope->piece_size > ENVELOPE_PIECE_LIMIT))

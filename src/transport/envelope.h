@@ -3,7 +3,7 @@
  *   bytes  field
  *   4      magic, "dfm1"
  *   1      version, 1
- *   1      flags: 1 the body follows in pieces, 2 the bulk follows in pieces
+ *   1      flags: 1 the body follows in pieces, 2 the bulk follows in pieces, 4 the sender, a client, leaves: all of the rest is zero
  *   2      zero
  *   4      kind
  *   4      tag of the pieces; 0 where nothing follows
@@ -28,6 +28,7 @@ enum {
     ENVELOPE_BYTES = 40,
     ENVELOPE_BODY_FOLLOWS = 1,
     ENVELOPE_BULK_FOLLOWS = 2,
+    ENVELOPE_LEAVE = 4,
     ENVELOPE_TAG_LAST = 32767, /* what every MPI has */
     ENVELOPE_PIECE_LIMIT = 1 << 26,
 };

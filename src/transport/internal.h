@@ -71,9 +71,11 @@ struct transport {
     int servers;
     int *number;  /* [size]: number of a rank among the servers or among the clients */
     bool *server; /* [size] */
-    int *ranks;   /* [size]: the servers, then the clients */
-    int *hellos;  /* what each rank said when it joined */
-    bool joined;  /* on all ranks: leaving is collective */
+    bool *gone;   /* [size]: a client that has said that it leaves */
+    int clients_gone;
+    int *ranks;  /* [size]: the servers, then the clients */
+    int *hellos; /* what each rank said when it joined */
+    bool joined; /* on all ranks: leaving is collective */
 
     /* The first RECEIVES entries are the receives for envelopes, posted or MPI_REQUEST_NULL; behind them everything else under way. */
     MPI_Request *requests;
@@ -134,6 +136,8 @@ void transport_arrived_push(transport_t *transport, incoming_t *incoming);
 /* *wanted: of incoming_t. */
 bool transport_arrived_pop(transport_t *transport, transport_message_t *message, size_t *wanted);
 
+/* Tells a server that this client leaves. */
+CHECKED dfaiss_status_t transport_send_farewell(transport_t *transport, int rank, dfaiss_error_t *err);
 /* A request of an outgoing message has finished. */
 void transport_send_step(transport_t *transport, outgoing_t *outgoing);
 /* Calls what was to be called when messages have left. */

@@ -208,6 +208,18 @@ static void advance(transport_t *transport, incoming_t *incoming) {
     transport_arrived_push(transport, incoming);
 }
 
+/* No message of its own for the caller, who asks how many have left. */
+static void note_farewell(transport_t *transport, int source) {
+    dfaiss_error_t error;
+    if (transport->server[source] || transport->gone[source]) {
+        error_set(&error, DFAISS_ERR_PEER, "", "a farewell, and is %s", transport->server[source] ? "no client" : "gone already");
+        blame(transport, source, &error);
+        return;
+    }
+    transport->gone[source] = true;
+    transport->clients_gone++;
+}
+
 static void open_message(transport_t *transport, int source, const envelope_t *envelope, bytes_reader_t *reader) {
     incoming_t *incoming = transport_incoming_take(transport);
     if (!incoming) {
@@ -237,6 +249,10 @@ void transport_receive_packet(transport_t *transport, const uint8_t *packet, con
         result = envelope_decode(&reader, &envelope, &error);
     if (result != DFAISS_OK) {
         blame(transport, status->MPI_SOURCE, &error);
+        return;
+    }
+    if (envelope.flags & ENVELOPE_LEAVE) {
+        note_farewell(transport, status->MPI_SOURCE);
         return;
     }
     transport->counts.received_bytes += (uint64_t)length;

@@ -16,6 +16,7 @@ typedef struct parcel {
     size_t body_size;
     const void *bulk;
     size_t bulk_size;
+    bool farewell;
 } parcel_t;
 
 static bool body_follows(const parcel_t *parcel) {
@@ -94,7 +95,8 @@ static dfaiss_status_t set_pieces(outgoing_t *outgoing, const parcel_t *parcel, 
 
 static void set_packet(outgoing_t *outgoing, const parcel_t *parcel) {
     envelope_t envelope = {
-        .flags = (uint8_t)((body_follows(parcel) ? ENVELOPE_BODY_FOLLOWS : 0) | (bulk_follows(parcel) ? ENVELOPE_BULK_FOLLOWS : 0)),
+        .flags = (uint8_t)((body_follows(parcel) ? ENVELOPE_BODY_FOLLOWS : 0) | (bulk_follows(parcel) ? ENVELOPE_BULK_FOLLOWS : 0) |
+                           (parcel->farewell ? ENVELOPE_LEAVE : 0)),
         .kind = parcel->kind,
         .tag = (uint32_t)outgoing->tag,
         .correlation = parcel->correlation,
@@ -269,11 +271,17 @@ static dfaiss_status_t send_to_self(transport_t *transport, const parcel_t *parc
 
 dfaiss_status_t transport_send(transport_t *transport, int rank, uint32_t kind, uint64_t correlation, const void *body, size_t body_size,
                                const void *bulk, size_t bulk_size, transport_done_t *done, void *context, dfaiss_error_t *err) {
-    parcel_t parcel = {rank, kind, correlation, body, body_size, bulk, bulk_size};
+    parcel_t parcel = {
+        .rank = rank, .kind = kind, .correlation = correlation, .body = body, .body_size = body_size, .bulk = bulk, .bulk_size = bulk_size};
     TRY(check_parcel(transport, &parcel, err));
     if (transport->failed)
         return error_set(err, transport->complaint.code, transport->complaint.where, "%s", transport->complaint.text);
     if (rank == transport->rank)
         return send_to_self(transport, &parcel, done, context, err);
     return send_packet(transport, &parcel, done, context, err);
+}
+
+dfaiss_status_t transport_send_farewell(transport_t *transport, int rank, dfaiss_error_t *err) {
+    parcel_t parcel = {.rank = rank, .farewell = true};
+    return send_packet(transport, &parcel, NULL, NULL, err);
 }

@@ -23,7 +23,8 @@ typedef struct transport transport_t;
  * is no server, or no client; ERR_PEER where a rank runs another version of dfaiss. MPI must be initialised. Failures of MPI are returned, not fatal;
  * MPICH asks the error handler of MPI_COMM_WORLD in some calls, so a program that wants them returned there too sets MPI_ERRORS_RETURN on it. */
 CHECKED dfaiss_status_t transport_create(MPI_Comm world, bool server, transport_t **out, dfaiss_error_t *err);
-/* Collective: waits until what was sent has left, cancels the posted receives, frees the communicator. NULL is fine. */
+/* Collective: a client tells all servers that it leaves; waits until what was sent has left, on all ranks; cancels the posted receives, frees the
+ * communicator. NULL is fine. */
 void transport_destroy(transport_t *transport);
 
 int transport_rank(const transport_t *transport);    /* in the world */
@@ -33,6 +34,9 @@ bool transport_is_server(const transport_t *transport, int rank);
 int transport_server_rank(const transport_t *transport, int server); /* world rank of server 0.. */
 int transport_client_rank(const transport_t *transport, int client);
 int transport_number(const transport_t *transport); /* this rank's number among the servers, or among the clients */
+
+/* Clients that have left. What one has sent before it left may still arrive after it was counted. */
+int transport_clients_gone(const transport_t *transport);
 
 /* Servers of this node that may run on the cores that this rank may run on, itself counted where it is one. */
 int transport_core_sharers(const transport_t *transport);

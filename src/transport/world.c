@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <dfaiss/version.h>
+
 #include "transport/internal.h"
 
 /* What each rank tells all others. */
-enum { HELLO_SERVER, HELLO_VERSION, HELLO_PACKET_LIMIT, HELLO_COUNT };
+enum { HELLO_SERVER, HELLO_VERSION, HELLO_PACKET_LIMIT, HELLO_LIBRARY, HELLO_COUNT };
 
 static dfaiss_status_t duplicate(MPI_Comm world, MPI_Comm *comm, dfaiss_error_t *err) {
     int code = MPI_Comm_dup(world, comm);
@@ -42,9 +44,10 @@ static dfaiss_status_t allocate(transport_t *transport, dfaiss_error_t *err) {
     transport->number = calloc(ranks, sizeof *transport->number);
     transport->ranks = calloc(ranks, sizeof *transport->ranks);
     transport->server = calloc(ranks, sizeof *transport->server);
+    transport->gone = calloc(ranks, sizeof *transport->gone);
     transport->hellos = calloc(ranks, HELLO_COUNT * sizeof *transport->hellos);
     transport->packets = malloc((size_t)RECEIVES * PACKET_LIMIT);
-    if (!transport->number || !transport->ranks || !transport->server || !transport->hellos || !transport->packets)
+    if (!transport->number || !transport->ranks || !transport->server || !transport->gone || !transport->hellos || !transport->packets)
         return error_memory(err, ranks * sizeof *transport->ranks + (size_t)RECEIVES * PACKET_LIMIT, "messages between ranks");
     TRY(transport_requests_reserve(transport, RECEIVES, err));
     for (int i = 0; i < RECEIVES; i++) {
@@ -70,15 +73,20 @@ static dfaiss_status_t prepare(MPI_Comm comm, transport_t **out, dfaiss_error_t 
     return allocate(transport, err);
 }
 
+#define VERSION_PARTS(version) (version) / 10000, (version) / 100 % 100, (version) % 100
+
 /* Programs built with different versions of the library must not meet: a packet that is longer than the receive posted for it is memory that MPI may
  * overwrite (seen with Open MPI 4.1.4 on one node). */
 static dfaiss_status_t compare_versions(const transport_t *transport, const int *hellos, dfaiss_error_t *err) {
     for (int rank = 1; rank < transport->size; rank++) {
         const int *hello = hellos + (size_t)rank * HELLO_COUNT;
-        if (hello[HELLO_VERSION] == hellos[HELLO_VERSION] && hello[HELLO_PACKET_LIMIT] == hellos[HELLO_PACKET_LIMIT])
-            continue;
         char where[32];
         snprintf(where, sizeof where, "rank %d", rank);
+        if (hello[HELLO_LIBRARY] != hellos[HELLO_LIBRARY])
+            return error_set(err, DFAISS_ERR_PEER, where, "rank %d runs dfaiss %d.%d.%d, rank 0 %d.%d.%d: all ranks need the same dfaiss", rank,
+                             VERSION_PARTS(hello[HELLO_LIBRARY]), VERSION_PARTS(hellos[HELLO_LIBRARY]));
+        if (hello[HELLO_VERSION] == hellos[HELLO_VERSION] && hello[HELLO_PACKET_LIMIT] == hellos[HELLO_PACKET_LIMIT])
+            continue;
         return error_set(err, DFAISS_ERR_PEER, where, "rank %d has version %d of the messages, rank 0 version %d: all ranks need the same dfaiss",
                          rank, hello[HELLO_VERSION], hellos[HELLO_VERSION]);
     }
@@ -100,7 +108,8 @@ static void number_ranks(transport_t *transport, const int *hellos) {
 
 /* Collective; the same answer on all ranks. */
 static dfaiss_status_t find_roles(transport_t *transport, bool server, dfaiss_error_t *err) {
-    const int mine[HELLO_COUNT] = {[HELLO_SERVER] = server, [HELLO_VERSION] = ENVELOPE_VERSION, [HELLO_PACKET_LIMIT] = PACKET_LIMIT};
+    const int mine[HELLO_COUNT] = {
+        [HELLO_SERVER] = server, [HELLO_VERSION] = ENVELOPE_VERSION, [HELLO_PACKET_LIMIT] = PACKET_LIMIT, [HELLO_LIBRARY] = DFAISS_VERSION};
     int code = MPI_Allgather(mine, HELLO_COUNT, MPI_INT, transport->hellos, HELLO_COUNT, MPI_INT, transport->comm);
     if (code != MPI_SUCCESS)
         return transport_mpi_error(code, "MPI_Allgather", err);
@@ -148,6 +157,13 @@ static bool progress_dropping(transport_t *transport) {
     else
         transport_idle(transport);
     return true;
+}
+
+/* A server that is not reached has lost MPI, and ends by that. */
+static void say_farewell(transport_t *transport) {
+    for (int server = 0; server < transport->servers && !transport->failed; server++)
+        if (transport_send_farewell(transport, transport->ranks[server], NULL) != DFAISS_OK)
+            return;
 }
 
 /* Until nobody has anything to send any more. */
@@ -205,6 +221,8 @@ static void free_spares(transport_t *transport) {
 void transport_destroy(transport_t *transport) {
     if (!transport)
         return;
+    if (transport->joined && !transport->server[transport->rank])
+        say_farewell(transport);
     if (transport->joined)
         drain(transport);
     cancel_receives(transport);
@@ -219,6 +237,7 @@ void transport_destroy(transport_t *transport) {
     free(transport->number);
     free(transport->ranks);
     free(transport->server);
+    free(transport->gone);
     free(transport->hellos);
     free(transport);
 }
@@ -253,4 +272,8 @@ int transport_client_rank(const transport_t *transport, int client) {
 
 int transport_number(const transport_t *transport) {
     return transport->number[transport->rank];
+}
+
+int transport_clients_gone(const transport_t *transport) {
+    return transport->clients_gone;
 }

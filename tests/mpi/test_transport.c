@@ -470,7 +470,11 @@ static void refuses_packets_that_are_none(void **state) {
         {{.bulk_size = UINT64_MAX}, "of bulk"},
         {{.body_size = 1, .bulk_size = UINT64_MAX}, "of bulk"},
         {{.flags = 1, .tag = 5, .piece_size = 100, .body_size = TRANSPORT_BODY_LIMIT + 1}, "at most"},
-        {{.flags = 4, .tag = 5, .piece_size = 100}, "unknown flags"},
+        {{.flags = 8, .tag = 5, .piece_size = 100}, "unknown flags"},
+        {{.flags = 5, .tag = 5, .piece_size = 100}, "a farewell with more"},
+        {{.flags = 4, .tag = 5}, "with tag 5"},
+        {{.flags = 4, .body_size = 1}, "a farewell with more"},
+        {{.flags = 4}, "a farewell, and is no client"},
         {{.flags = 2, .tag = 0, .piece_size = 100}, "with tag 0"},
         {{.flags = 2, .tag = 40000, .piece_size = 100}, "with tag 40000"},
         {{.flags = 0, .tag = 4, .piece_size = 100}, "with tag 4"},
@@ -554,6 +558,37 @@ static void delivers_what_was_sent_before_leaving(void **state) {
     free(bulk);
 }
 
+/* Clients leave one after another; the servers count them, and go on exchanging messages meanwhile. */
+static void servers_count_clients_that_leave(void **state) {
+    (void)state;
+    transport_t *transport = join_as(world_rank == 0);
+    if (world_rank > 0) {
+        send_small(transport, 0, 1, NULL, 0);
+        transport_message_t go = receive(transport);
+        transport_message_clear(&go);
+        leave(transport);
+        return;
+    }
+    transport_message_t message;
+    int clients[64] = {0};
+    assert_true(world_size <= 64);
+    for (int i = 1; i < world_size; i++) {
+        message = receive(transport);
+        clients[i - 1] = message.source;
+        transport_message_clear(&message);
+    }
+    assert_int_equal(transport_clients_gone(transport), 0);
+    for (int i = 1; i < world_size; i++) {
+        send_small(transport, clients[i - 1], 1, NULL, 0);
+        while (transport_clients_gone(transport) < i) {
+            assert_false(poll_once(transport, &message));
+            transport_idle(transport);
+        }
+        assert_int_equal(transport_clients_gone(transport), i);
+    }
+    leave(transport);
+}
+
 int main(int argc, char **argv) {
     int provided;
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
@@ -578,6 +613,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup(refuses_pieces_of_another_length, begin),
         cmocka_unit_test_setup(leaves_without_what_never_comes, begin),
         cmocka_unit_test_setup(delivers_what_was_sent_before_leaving, begin),
+        cmocka_unit_test_setup(servers_count_clients_that_leave, begin),
     };
     int failures = cmocka_run_group_tests_name("transport", tests, NULL, NULL);
     if (failures)

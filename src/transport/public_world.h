@@ -1,0 +1,15 @@
+/* What a dfaiss_world_t is made of, for the rooms that make something of it. */
+#ifndef TRANSPORT_PUBLIC_WORLD_H
+#define TRANSPORT_PUBLIC_WORLD_H
+
+#include <dfaiss/world.h>
+
+#include "transport/transport.h"
+
+struct dfaiss_world {
+    transport_t *transport;
+    dfaiss_role_t role;
+    bool taken; /* a client was made of it, or it serves */
+};
+
+#endif
