@@ -466,6 +466,62 @@ static void test_search_during_ingest_and_training(void **state) {
     free(base);
 }
 
+/* Any of these may be the answer where another client changes the index at the same time. */
+static void assert_one_of(dfaiss_status_t status, const dfaiss_status_t *allowed, int count) {
+    for (int i = 0; i < count; i++) {
+        if (status == allowed[i])
+            return;
+    }
+    fail_msg("%s: %s", dfaiss_status_name(status), error.text);
+}
+
+/* What a client does with an index that another one makes, trains, saves and drops meanwhile. */
+static void contend(const float *base, int64_t n) {
+    static const dfaiss_status_t made_or_there[] = {DFAISS_OK, DFAISS_ERR_EXISTS};
+    static const dfaiss_status_t done_or_gone[] = {DFAISS_OK, DFAISS_ERR_NOT_FOUND};
+    static const dfaiss_status_t trained_or_not[] = {DFAISS_OK, DFAISS_ERR_NOT_FOUND, DFAISS_ERR_STATE, DFAISS_ERR_CONFIG};
+    client_index_t made = {0};
+    void *block = NULL;
+    size_t block_size = 0;
+    int64_t generation, bytes;
+    client_batch_t batch = {.element = ELEMENT_f32, .n = n, .dim = DIM, .vectors = base};
+    assert_one_of(client_create_index(client, "contended",
+                                      "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 4}", n, true, false,
+                                      &made, &error),
+                  made_or_there, 2);
+    client_index_clear(&made);
+    dfaiss_status_t status = client_add(client, "contended", &batch, &error);
+    assert_one_of(status == DFAISS_OK ? client_add_wait(client, NULL, &error) : status, done_or_gone, 2);
+    assert_one_of(client_sample(client, "contended", 0, ELEMENT_f32, n, DIM, base, &error), trained_or_not, 3);
+    assert_one_of(client_train(client, "contended", &error), trained_or_not, 4);
+    assert_one_of(client_search(client, "contended", 1, DIM, base, K, 0, &block, &block_size, &error), done_or_gone, 2);
+    memory_unmap(block, block_size);
+    assert_one_of(client_flush(client, "contended", &error), trained_or_not, 3);
+    assert_one_of(client_save(client, "contended", &generation, &bytes, &error), done_or_gone, 2);
+    assert_one_of(client_drop_index(client, "contended", &error), done_or_gone, 2);
+}
+
+/* Two clients with leads of their own: whatever the order, every call is answered, and all servers agree afterwards. */
+static void test_two_clients_contend_for_an_index(void **state) {
+    (void)state;
+    enum { N = 300, ROUNDS = 12 };
+    if (client_count < 2)
+        skip();
+    float *base = make_vectors(N, 17);
+    for (int round = 0; round < ROUNDS; round++)
+        contend(base, N);
+    MPI_Barrier(clients);
+    if (client_number == 0) {
+        assert_fails(client_drop_index(client, "contended", &error), DFAISS_ERR_NOT_FOUND, error, "contended");
+        create("contended", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", N);
+        add("contended", base, 0, N, 20);
+        check_exact("contended", base, N, base, 20);
+        drop("contended");
+    }
+    MPI_Barrier(clients);
+    free(base);
+}
+
 /* Whoever shuts the servers down has waited for his own batches, also for those that servers hold back until they have caught up with indexing. */
 static int shut_down_with_batches_under_way(void) {
     enum { N = 4000, EACH = 500 };
@@ -499,6 +555,7 @@ static int run_client(void) {
     const struct CMUnitTest together[] = {
         cmocka_unit_test(test_search_during_ingest_and_training),
         cmocka_unit_test(test_wrong_queries_fail_their_client_alone),
+        cmocka_unit_test(test_two_clients_contend_for_an_index),
     };
     int failures = client_number == 0 ? cmocka_run_group_tests(alone, NULL, NULL) : 0;
     /* The others wait for a failure too: an assertion that fails leaves servers and clients behind. */
