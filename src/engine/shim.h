@@ -1,7 +1,7 @@
 /* What faiss's C API lacks, in the C API's own style: plain C calls, 0 for success, and no exception leaves.
  *
  * SHIM_FAILED: faiss or the C++ library refused, shim_error() has the text; SHIM_NO_MEMORY: an allocation failed. A FaissIndex is the C API's handle.
- * Nothing here knows the rest of dfaiss, so that the C++ part stays one file.
+ * Nothing here knows the rest of dfaiss, so that the C++ part stays these few files (shim.cpp, shim_scan.cpp).
  */
 #ifndef ENGINE_SHIM_H
 #define ENGINE_SHIM_H
