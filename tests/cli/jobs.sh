@@ -49,6 +49,18 @@ check_faiss_prefix() {
     [ ! -e "$folder/build" ] || fail "a refused set-up left a build folder"
 }
 
+# What a plain cmake does not find is named at once, with what brings it.
+check_missing_libraries() {
+    command -v cmake > /dev/null || return 0
+    PKG_CONFIG_LIBDIR=/none cmake -S "$root" -B "$folder/none" -DCMAKE_DISABLE_FIND_PACKAGE_MPI=ON -DCMAKE_DISABLE_FIND_PACKAGE_HDF5=ON \
+        -DXXHASH_LIBRARY= > "$folder/said" 2>&1 && fail "cmake found what is not there"
+    local word
+    for word in libopenmpi-dev MPI_C_COMPILER libxxhash-dev libjansson-dev libhdf5-dev HDF5_ROOT libcmocka-dev DFAISS_TESTS=OFF; do
+        grep -q -e "$word" "$folder/said" || fail "cmake does not name $word: $(tail -n 20 "$folder/said")"
+    done
+    [ "$(grep -c 'CMake Error' "$folder/said")" = 1 ] || fail "more than one error of cmake: $(cat "$folder/said")"
+}
+
 # stub NAME LINE...: a program that takes another one's place.
 stub() {
     local name=$1
@@ -173,5 +185,6 @@ check_shell_style
 check_options
 check_faiss_prefix
 check_packages
+check_missing_libraries
 check_package_sources
 check_quickstart
