@@ -1,0 +1,29 @@
+/* The files of the checkpoint room, one at a time: HDF5 is thread-safe in some builds only, and in a fake world several servers are one process. The
+ * room itself is the real one, so that what a builder reads of a shard while it writes a file is seen.
+ *
+ * The linker sends calls here (--wrap). The lock orders nothing within a server, whose files one builder writes.
+ */
+#include <pthread.h>
+
+#include "checkpoint/shard_file.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+dfaiss_status_t __real_shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err);
+dfaiss_status_t __real_shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err);
+dfaiss_status_t __wrap_shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err);
+dfaiss_status_t __wrap_shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err);
+
+dfaiss_status_t __wrap_shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err) {
+    pthread_mutex_lock(&lock);
+    dfaiss_status_t status = __real_shard_file_write(path, content, err);
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+dfaiss_status_t __wrap_shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err) {
+    pthread_mutex_lock(&lock);
+    dfaiss_status_t status = __real_shard_file_read(path, content, err);
+    pthread_mutex_unlock(&lock);
+    return status;
+}
