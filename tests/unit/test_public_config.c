@@ -1,7 +1,8 @@
 /* The configuration that users of the library hold: set key by key, parsed, read, printed; and what a wrong key or value is answered with. */
 #include "check.h"
 
-#include <dfaiss/dfaiss.h>
+#include <dfaiss/config.h>
+#include <dfaiss/version.h>
 
 #include "base/file.h"
 #include "config/public_config.h"
