@@ -247,6 +247,25 @@ void check_quantizer(const faiss::ProductQuantizer &pq, size_t dim) {
     check_that(pq.nbits >= 1 && pq.nbits <= 24 && pq.centroids.size() == pq.d * pq.ksub, "the codebooks");
 }
 
+void check_levels(const faiss::HNSW &hnsw, int64_t ntotal) {
+    constexpr int most_links = 1 << 16; // of a node in one level
+    const std::vector<int> &ends = hnsw.cum_nneighbor_per_level;
+    check_that(!hnsw.assign_probas.empty() && ends.size() == hnsw.assign_probas.size() + 1 && ends[0] == 0, "the number of levels");
+    for (size_t level = 1; level < ends.size(); level++)
+        check_that(ends[level] > ends[level - 1] && ends[level] - ends[level - 1] <= most_links, "the links of a level");
+    check_that(ntotal > 0 || hnsw.max_level == -1, "the highest level");
+}
+
+// The links of a node in a level, which the nodes at their ends must have too.
+void check_links_of(const faiss::HNSW &hnsw, size_t node, int level) {
+    size_t begin, end;
+    hnsw.neighbor_range(int64_t(node), level, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        const int64_t other = hnsw.neighbors[i];
+        check_that(other == -1 || (other >= 0 && size_t(other) < hnsw.levels.size() && hnsw.levels[size_t(other)] > level), "a link");
+    }
+}
+
 void check_links(const faiss::HNSW &hnsw, int64_t ntotal) {
     const size_t n = size_t(ntotal);
     check_that(hnsw.levels.size() == n && hnsw.offsets.size() == n + 1 && hnsw.offsets[0] == 0, "the number of nodes");
@@ -256,10 +275,21 @@ void check_links(const faiss::HNSW &hnsw, int64_t ntotal) {
         check_that(hnsw.levels[i] >= 1 && hnsw.levels[i] < most && hnsw.levels[i] <= hnsw.max_level + 1, "the level of a node");
         check_that(hnsw.offsets[i + 1] - hnsw.offsets[i] == size_t(hnsw.cum_nneighbor_per_level[size_t(hnsw.levels[i])]), "the links of a node");
     }
-    for (auto neighbor : hnsw.neighbors)
-        check_that(neighbor >= -1 && neighbor < ntotal, "a link");
+    for (size_t i = 0; i < n; i++)
+        for (int level = 0; level < hnsw.levels[i]; level++)
+            check_links_of(hnsw, i, level);
     check_that(hnsw.entry_point >= -1 && hnsw.entry_point < ntotal && (ntotal == 0 || hnsw.entry_point >= 0), "the entry point");
     check_that(ntotal == 0 || hnsw.levels[size_t(hnsw.entry_point)] == hnsw.max_level + 1, "the level of the entry point");
+}
+
+// Labels of vectors, with which a refinement, say, finds what belongs to them.
+void check_labels(const faiss::IndexIVF *ivf) {
+    for (size_t list = 0; list < ivf->nlist; list++) {
+        const size_t size = ivf->invlists->list_size(list);
+        const faiss::InvertedLists::ScopedIds labels(ivf->invlists, list);
+        for (size_t i = 0; i < size; i++)
+            check_that(labels[i] >= 0 && labels[i] < ivf->ntotal, "a vector of a list");
+    }
 }
 
 void check_one(const faiss::Index *index) {
@@ -272,11 +302,13 @@ void check_one(const faiss::Index *index) {
         check_that(ivf->quantizer && ivf->quantizer->d == ivf->d && ivf->nlist > 0, "the lists");
         check_that(!ivf->is_trained || size_t(ivf->quantizer->ntotal) == ivf->nlist, "the centroids");
         check_that(ivf->invlists && ivf->invlists->nlist == ivf->nlist, "the inverted lists");
+        check_labels(ivf);
     }
     if (auto *scalar = dynamic_cast<const faiss::IndexIVFScalarQuantizer *>(index))
         check_that(scalar->sq.d == size_t(scalar->d) && scalar->sq.code_size == scalar->code_size, "the scalar quantizer");
     if (auto *graph = dynamic_cast<const faiss::IndexHNSW *>(index)) {
         check_that(graph->storage && graph->storage->d == graph->d && graph->storage->ntotal == graph->ntotal, "the stored vectors");
+        check_levels(graph->hnsw, graph->ntotal);
         check_links(graph->hnsw, graph->ntotal);
     }
 }

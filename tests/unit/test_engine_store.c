@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <xxhash.h>
 
 static const char *const factories[] = {
     "Flat", "SQ8", "PCA8,PQ8x4np", "IVF16,Flat", "IVF16,PQ8x5np", "HNSW8_SQ8", "PCA8,HNSW8,Flat", "IVF16,SQ8,RFlat", "PCA8,IVF16,PQ4x4fs"};
@@ -308,6 +309,41 @@ static void damaged_graphs_are_refused(void **state) {
     }
 }
 
+/* Where the bytes hold this number, and hold it once; and the checksum behind them made right again after it was changed. */
+static uint8_t *find_number(const bytes_writer_t *bytes, int64_t number) {
+    uint8_t *found = memmem(bytes->data, bytes->size, &number, sizeof number);
+    assert_non_null(found);
+    size_t behind = bytes->size - (size_t)(found + 1 - bytes->data);
+    assert_null(memmem(found + 1, behind, &number, sizeof number));
+    return found;
+}
+
+static void seal_again(const bytes_writer_t *bytes) {
+    uint64_t checksum = XXH3_64bits(bytes->data, bytes->size - 16);
+    memcpy(bytes->data + bytes->size - sizeof checksum, &checksum, sizeof checksum);
+}
+
+/* With a checksum that is right: vectors that lists should not hold are what a refinement reads behind the end of its own. */
+static void lists_inside_indexes_are_checked(void **state) {
+    (void)state;
+    static const int64_t wrong[] = {500, INT64_C(1) << 40, -1};
+    dfaiss_error_t err;
+    world_t world = open_world(engine_config("IVF16,SQ8,RFlat", 16, CONFIG_METRIC_l2), 500, 1, 1);
+    build_rows(&world, 0, 500, 500);
+    sink_t sink = {.limit = 0};
+    assert_ok(engine_store_segment_write(world.store, 0, put_into_sink, &sink, &err), err);
+    open_store(&world, 0);
+    uint8_t *last = find_number(&sink.bytes, 499);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        memcpy(last, &wrong[i], sizeof *wrong);
+        seal_again(&sink.bytes);
+        assert_fails(engine_store_restore_blob(world.store, sink.bytes.data, sink.bytes.size, 500, &err), DFAISS_ERR_CHECKPOINT, err,
+                     "a vector of a list");
+    }
+    bytes_writer_destroy(&sink.bytes);
+    close_world(&world);
+}
+
 static void graphs_of_other_templates_are_refused(void **state) {
     (void)state;
     dfaiss_error_t err;
@@ -459,6 +495,7 @@ int main(void) {
         cmocka_unit_test(stores_come_back),
         cmocka_unit_test(sinks_may_stop),
         cmocka_unit_test(damaged_graphs_are_refused),
+        cmocka_unit_test(lists_inside_indexes_are_checked),
         cmocka_unit_test(graphs_of_other_templates_are_refused),
         cmocka_unit_test(damaged_lists_are_refused),
         cmocka_unit_test(segments_of_codes_are_counted),
