@@ -9,7 +9,8 @@
  *   opaque  a piece for every block
  *
  * The contract is kept as strictly as can be: each call of a search scans one slice and each call of engine_block_link does one step, whatever the
- * deadline; all memory comes from malloc, so that a sanitizer sees who uses it after it was freed; and what the contract forbids ends the process.
+ * deadline; both sides rest now and then in the middle of what they do, so that they meet there; all memory comes from malloc, so that a sanitizer
+ * sees who uses it after it was freed; and what the contract forbids ends the process.
  */
 #ifndef FAKE_ENGINE_H
 #define FAKE_ENGINE_H
@@ -48,6 +49,9 @@ struct engine_store {
 _Noreturn void fake_engine_abort(const char *what);
 /* `memory` itself; ends the process where it is NULL. */
 void *fake_engine_need(void *memory);
+
+/* Rests, so that other threads go on. */
+void fake_engine_rest(void);
 
 /* The nearest centroid. */
 int64_t fake_template_list(const engine_template_t *template, const float *vector);

@@ -4,7 +4,7 @@
 
 #include "fake_engine.h"
 
-enum { SLICE_ROWS = 64 };
+enum { SLICE_ROWS = 32, SLICES_A_REST = 8 };
 
 struct engine_search {
     engine_template_t *template;
@@ -22,6 +22,7 @@ struct engine_search {
     const float *slice;
     const int64_t *slice_rows; /* NULL: slice_first and on */
     int64_t slice_first, slice_size;
+    int64_t slices;
 };
 
 dfaiss_status_t engine_search_create(const engine_template_t *template, team_t *team, engine_search_t **out, dfaiss_error_t *err) {
@@ -108,6 +109,8 @@ static void merge_slice(engine_search_t *search, const float *vectors, const int
     search->slice_first = first;
     search->slice_size = n;
     team_run(search->team, search->nq, merge_query, search);
+    if (++search->slices % SLICES_A_REST == 0)
+        fake_engine_rest();
 }
 
 /* ---- what is searched ---- */

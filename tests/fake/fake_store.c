@@ -140,6 +140,8 @@ static void build(engine_block_t *block, int64_t first, int64_t n, const float *
     engine_class_t class = block->store->template->class;
     for (int64_t i = 0; i < n; i++) {
         const float *vector = x + i * block->store->template->dim;
+        if (i == n / 2)
+            fake_engine_rest();
         if (class == ENGINE_CODES)
             build_code(block, vector, first + i);
         else if (class == ENGINE_IVF)

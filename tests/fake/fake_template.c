@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fake_engine.h"
 
-enum { MAGIC = 0x656b6166, SAMPLE_A_LIST = 256, SAMPLE_MAX = 100000 };
+enum { MAGIC = 0x656b6166, SAMPLE_A_LIST = 256, SAMPLE_MAX = 100000, REST_NANOSECONDS = 200000 };
 
 void fake_engine_abort(const char *what) {
     fprintf(stderr, "fake engine: %s\n", what);
@@ -18,6 +19,11 @@ void *fake_engine_need(void *memory) {
     if (!memory)
         fake_engine_abort("no memory");
     return memory;
+}
+
+void fake_engine_rest(void) {
+    struct timespec rest = {.tv_nsec = REST_NANOSECONDS};
+    nanosleep(&rest, NULL);
 }
 
 void fake_template_use(engine_template_t *template, int users) {
@@ -123,6 +129,7 @@ dfaiss_status_t engine_template_train(engine_template_t *template, int64_t n, co
         return DFAISS_OK;
     if (template->lists > 0)
         template->centroids = fake_engine_need(malloc(centroid_bytes(template)));
+    fake_engine_rest();
     for (int64_t list = 0; list < template->lists; list++)
         memcpy(template->centroids + list * template->dim, x + n / template->lists * list * template->dim, (size_t) template->dim * sizeof *x);
     template->trained = true;

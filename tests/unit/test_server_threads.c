@@ -1,6 +1,6 @@
 /* Servers and clients as threads of one process, over a fake transport and a fake engine (tests/fake): several clients create, fill, train, search,
- * save, load and drop several indexes at once, and every answer is compared with what was put in. ThreadSanitizer sees every thread of a server: the
- * one that serves, its team and its builder.
+ * save, load and drop several indexes at once, and every answer is compared with what was put in. An argument is another seed. ThreadSanitizer sees
+ * every thread of a server: the one that serves, its team and its builder.
  *
  * What is found wrong ends the process, since the other ranks would wait for ever.
  */
@@ -15,14 +15,16 @@
 #include "fake_world.h"
 #include "server/server.h"
 
-enum { SERVERS = 3, CLIENTS = 3, DIM = 8, K = 10, THREADS = 2, SEED = 40961, STEPS = 150, BATCH = 60, VECTORS = 2 * STEPS * BATCH, METADATA = 32 };
+enum { SERVERS = 3, CLIENTS = 3, DIM = 8, K = 10, THREADS = 2, STEPS = 150, BATCH = 60, VECTORS = 2 * STEPS * BATCH, METADATA = 32 };
 
-#define expect(condition)                                                                            \
-    do {                                                                                             \
-        if (!(condition)) {                                                                          \
-            fprintf(stderr, "%s:%d: expected %s (seed %d)\n", __FILE__, __LINE__, #condition, SEED); \
-            abort();                                                                                 \
-        }                                                                                            \
+static uint64_t seed = 40961;
+
+#define expect(condition)                                                                                                  \
+    do {                                                                                                                   \
+        if (!(condition)) {                                                                                                \
+            fprintf(stderr, "%s:%d: expected %s (seed %llu)\n", __FILE__, __LINE__, #condition, (unsigned long long)seed); \
+            abort();                                                                                                       \
+        }                                                                                                                  \
     } while (0)
 
 static const struct {
@@ -66,7 +68,7 @@ struct member {
 static void expect_ok(const member_t *member, dfaiss_status_t status) {
     if (status == DFAISS_OK)
         return;
-    fprintf(stderr, "rank: %s: %s (seed %d)\n", dfaiss_status_name(status), member->error.text, SEED);
+    fprintf(stderr, "rank: %s: %s (seed %llu)\n", dfaiss_status_name(status), member->error.text, (unsigned long long)seed);
     abort();
 }
 
@@ -96,7 +98,7 @@ static void run_world(const char *storage, uint64_t stream, play_t *play) {
     enum { RANKS = SERVERS + CLIENTS };
     static member_t members[RANKS];
     pthread_barrier_t meeting;
-    fake_world_t *world = fake_world_create(RANKS, SEED + stream);
+    fake_world_t *world = fake_world_create(RANKS, seed + stream);
     pthread_barrier_init(&meeting, NULL, CLIENTS);
     for (int i = 0; i < RANKS; i++) {
         bool server = i < SERVERS;
@@ -105,7 +107,7 @@ static void run_world(const char *storage, uint64_t stream, play_t *play) {
                                 .play = play,
                                 .number = server ? i : i - SERVERS,
                                 .meeting = &meeting,
-                                .random = random_stream(SEED + stream, (uint64_t)i)};
+                                .random = random_stream(seed + stream, (uint64_t)i)};
         expect(pthread_create(&members[i].thread, NULL, rank_main, &members[i]) == 0);
     }
     for (int i = 0; i < RANKS; i++)
@@ -347,34 +349,47 @@ static void test_many_clients_and_indexes(void **state) {
     assert_ok(file_remove_tree(storage, &error), error);
 }
 
-/* An index that one client creates and drops over and over again is there or not there for the others, and nothing else. */
-static void play_create_and_drop(member_t *member) {
-    static const float vectors[BATCH][DIM];
-    for (int step = 0; step < STEPS / 2; step++) {
-        client_batch_t batch = {.element = ELEMENT_f32, .n = BATCH, .dim = DIM, .vectors = vectors, .first_id = 0};
-        client_index_t made;
+enum { BRIEF = 600, BRIEF_STEPS = 15 };
+static const float brief_vectors[BRIEF][DIM];
+
+/* The index is there, or not there, or not in a state for it. */
+static void expect_possible(const member_t *member, dfaiss_status_t status) {
+    if (status != DFAISS_ERR_NOT_FOUND && status != DFAISS_ERR_STATE && status != DFAISS_ERR_CONFIG)
+        expect_ok(member, status);
+}
+
+static void use_brief(member_t *member, int searches) {
+    client_batch_t batch = {.element = ELEMENT_f32, .n = BRIEF, .dim = DIM, .vectors = brief_vectors, .first_id = 0};
+    expect_possible(member, client_add(member->client, "brief", &batch, &member->error));
+    expect_possible(member, client_add_wait(member->client, NULL, &member->error));
+    for (int i = 0; i < searches; i++) {
         void *block;
         size_t block_size;
-        if (member->number == 0) {
-            const char *config = indexes[random_below(&member->random, INDEXES)].config;
-            expect_ok(member, client_create_index(member->client, "brief", config, 0, true, false, &made, &member->error));
-            client_index_clear(&made);
-        }
-        expect_ok(member, client_add(member->client, "brief", &batch, &member->error));
-        dfaiss_status_t status = client_search(member->client, "brief", 1, DIM, vectors[0], K, 0, &block, &block_size, &member->error);
+        dfaiss_status_t status = client_search(member->client, "brief", 2, DIM, brief_vectors[0], K, 0, &block, &block_size, &member->error);
+        expect_possible(member, status);
         if (status == DFAISS_OK)
             memory_unmap(block, block_size);
-        else
-            expect(status == DFAISS_ERR_NOT_FOUND);
-        if (step % 4 == 0)
-            status = client_sample(member->client, "brief", 0, ELEMENT_f32, BATCH, DIM, vectors, &member->error);
-        else
-            status = step % 4 == 1 ? client_train(member->client, "brief", &member->error) : client_flush(member->client, "brief", &member->error);
-        expect(status == DFAISS_OK || status == DFAISS_ERR_NOT_FOUND || status == DFAISS_ERR_STATE || status == DFAISS_ERR_CONFIG);
-        status = client_add_wait(member->client, NULL, &member->error);
-        expect(status == DFAISS_OK || status == DFAISS_ERR_NOT_FOUND);
-        if (member->number == 0)
-            expect_ok(member, client_drop_index(member->client, "brief", &member->error));
+    }
+}
+
+/* An index that one client creates, trains and drops over and over again, while others use it as far as it is there. */
+static void play_create_and_drop(member_t *member) {
+    for (int step = 0; step < BRIEF_STEPS; step++) {
+        const int index = step % INDEXES;
+        client_index_t made;
+        if (member->number > 0) {
+            use_brief(member, 6);
+            expect_possible(member, client_flush(member->client, "brief", &member->error));
+            continue;
+        }
+        expect_ok(member, client_create_index(member->client, "brief", indexes[index].config, 0, true, false, &made, &member->error));
+        client_index_clear(&made);
+        use_brief(member, 1);
+        for (int server = 0; server < SERVERS; server++)
+            expect_possible(member, client_sample(member->client, "brief", server, ELEMENT_f32, BATCH, DIM, brief_vectors, &member->error));
+        expect_possible(member, client_train(member->client, "brief", &member->error));
+        use_brief(member, 1);
+        expect_ok(member, client_drop_index(member->client, "brief", &member->error));
     }
 }
 
@@ -412,12 +427,14 @@ static void test_shut_down_while_indexing(void **state) {
     assert_ok(file_remove_tree(storage, &error), error);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_clients_and_indexes),
         cmocka_unit_test(test_indexes_come_and_go),
         cmocka_unit_test(test_shut_down_while_indexing),
     };
-    printf("seed %d\n", SEED);
+    if (argc > 1)
+        seed = strtoull(argv[1], NULL, 10);
+    printf("seed %llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
