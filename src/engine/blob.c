@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <faiss/c_api/error_c.h>
 #include <faiss/c_api/index_io_c.h>
 #include <xxhash.h>
 
@@ -109,7 +110,10 @@ dfaiss_status_t blob_read(const void *bytes, size_t size, const char *what, Fais
         return error_memory(err, content, "reading an index");
     FaissIndex *index = NULL;
     dfaiss_status_t status = DFAISS_OK;
-    if (faiss_read_index(stream, 0, &index) != 0)
+    int code = faiss_read_index(stream, 0, &index);
+    if (code == STD_EXCEPT) /* the bytes are as they were written, so that nothing but memory can be missing */
+        status = error_memory(err, content, what);
+    else if (code != 0)
         status = damaged(what, "faiss does not take it", err);
     else if (ftell(stream) != (long)content)
         status = damaged(what, "something stands behind the index", err);

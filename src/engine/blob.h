@@ -12,7 +12,7 @@
 
 CHECKED dfaiss_status_t blob_write(const FaissIndex *index, engine_sink_t *sink, void *context, dfaiss_error_t *err);
 
-/* ERR_CHECKPOINT where the bytes are not those of one whole index; `what` names it in the text. */
+/* ERR_CHECKPOINT where the bytes are not those of one whole index, ERR_MEMORY where there is no memory for it; `what` names it in the text. */
 CHECKED dfaiss_status_t blob_read(const void *bytes, size_t size, const char *what, FaissIndex **out, dfaiss_error_t *err);
 
 #endif

@@ -9,6 +9,8 @@
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/index_io_c.h>
 #include <math.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -216,6 +218,25 @@ static inline void assert_well_formed(const world_t *world, int64_t n) {
             assert_true(scores[i - 1] != scores[i] || rows[i - 1] < rows[i]);
         }
     }
+}
+
+/* The address space that this process may take from now on, beyond what it has; RLIM_INFINITY: all. Nothing under a sanitizer, whose own memory fits
+ * no limit: false then. */
+static inline bool limit_memory(rlim_t more) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)more;
+    return false;
+#else
+    struct rlimit limit;
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_true(file && fscanf(file, "%ld", &pages) == 1);
+    fclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur = more == RLIM_INFINITY ? limit.rlim_max : (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    return true;
+#endif
 }
 
 /* Plain faiss: the trained template as faiss reads it, with the same vectors and parameters. */

@@ -1,16 +1,6 @@
 /* What searches answer: every kind of index against plain faiss and against brute force, in slices, with several threads, and beside a buffer. */
 #include "test_engine.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
-/* A sanitizer's own memory does not fit a limit of address space. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
-
 typedef struct kind {
     const char *factory;
     config_metric_t metric;
@@ -282,18 +272,6 @@ static void buffers_are_scanned_untransformed(void **state) {
     close_world(&world);
 }
 
-/* Bytes of address space, beyond what there is, that this process may take from now on; RLIM_INFINITY: all. */
-static void limit_memory(rlim_t more) {
-    struct rlimit limit;
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    assert_true(file && fscanf(file, "%ld", &pages) == 1);
-    fclose(file);
-    assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
-    limit.rlim_cur = more == RLIM_INFINITY ? limit.rlim_max : (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
-    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
-}
-
 /* faiss takes memory for as many candidates or lists as it is asked for, and ends the process where there is none. */
 static void no_effort_is_too_large(void **state) {
     (void)state;
@@ -309,11 +287,9 @@ static void no_effort_is_too_large(void **state) {
         memcpy(expected, world.rows, (size_t)(world.nq * world.k) * sizeof *expected);
         for (size_t i = 0; i < sizeof efforts / sizeof *efforts; i++) {
             world.effort = efforts[i];
-            if (!SANITIZED)
-                limit_memory((rlim_t)1 << 30);
+            limit_memory((rlim_t)1 << 30);
             search_all(&world, NEVER);
-            if (!SANITIZED)
-                limit_memory(RLIM_INFINITY);
+            limit_memory(RLIM_INFINITY);
             assert_same_rows(&world, world.rows, expected);
         }
         free(expected);

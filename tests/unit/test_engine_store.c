@@ -344,6 +344,23 @@ static void lists_inside_indexes_are_checked(void **state) {
     close_world(&world);
 }
 
+/* Bytes that are whole are not called damaged, and an older generation is not looked for. */
+static void missing_memory_is_no_damage(void **state) {
+    (void)state;
+    dfaiss_error_t err;
+    world_t world = open_world(engine_config("SQ8,RFlat", 512, CONFIG_METRIC_l2), 20000, 1, 1);
+    build_rows(&world, 0, world.n, world.n);
+    sink_t sink = {.limit = 0};
+    assert_ok(engine_store_segment_write(world.store, 0, put_into_sink, &sink, &err), err);
+    open_store(&world, 0);
+    if (limit_memory((rlim_t)4 << 20))
+        assert_fails(engine_store_restore_blob(world.store, sink.bytes.data, sink.bytes.size, world.n, &err), DFAISS_ERR_MEMORY, err, "a segment");
+    limit_memory(RLIM_INFINITY);
+    assert_ok(engine_store_restore_blob(world.store, sink.bytes.data, sink.bytes.size, world.n, &err), err);
+    bytes_writer_destroy(&sink.bytes);
+    close_world(&world);
+}
+
 static void graphs_of_other_templates_are_refused(void **state) {
     (void)state;
     dfaiss_error_t err;
@@ -496,6 +513,7 @@ int main(void) {
         cmocka_unit_test(sinks_may_stop),
         cmocka_unit_test(damaged_graphs_are_refused),
         cmocka_unit_test(lists_inside_indexes_are_checked),
+        cmocka_unit_test(missing_memory_is_no_damage),
         cmocka_unit_test(graphs_of_other_templates_are_refused),
         cmocka_unit_test(damaged_lists_are_refused),
         cmocka_unit_test(segments_of_codes_are_counted),
