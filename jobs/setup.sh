@@ -16,6 +16,7 @@ usage: jobs/setup.sh [--build-dir DIR] [--tests] [--sanitize LIST] [--no-install
   --build-dir DIR     where to build (default: build)
   --tests             build the tests and the benchmarks too
   --sanitize LIST     compile with sanitizers, for example address,undefined
+  --target NAME       compile that alone
   --no-install        install no packages: they come from elsewhere
   --cmake-args ...    everything that follows goes to cmake
 
@@ -152,6 +153,7 @@ configure() {
 build_dir=$root/build
 tests=OFF
 sanitize=
+target=all
 install=yes
 faiss_prefix=
 cmake_arguments=()
@@ -168,6 +170,11 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --tests) tests=ON ;;
+    --target)
+        [ $# -ge 2 ] || wrong_usage "--target needs a name"
+        target=$2
+        shift
+        ;;
     --no-install) install=no ;;
     --cmake-args)
         shift
@@ -194,5 +201,7 @@ mkdir -p "$build_dir" || fail "cannot write $build_dir: give another folder with
 build_dir=$(cd "$build_dir" && pwd)
 say "configuring and compiling in $build_dir"
 configure
-run_logged "$build_dir/setup-compile.log" cmake --build "$build_dir" -j "$(nproc)"
-say "ready after $SECONDS s: $build_dir/bin/dfaiss"
+run_logged "$build_dir/setup-compile.log" cmake --build "$build_dir" -j "$(nproc)" --target "$target"
+ready=$build_dir/bin/dfaiss
+[ "$target" = all ] || ready="$target in $build_dir"
+say "ready after $SECONDS s: $ready"

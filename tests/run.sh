@@ -8,7 +8,8 @@ usage() {
     cat <<'TEXT'
 usage: tests/run.sh [--sanitize] [--no-install] [CTEST-OPTION...]
 
-  --sanitize      unit tests and the smallest MPI tests, in a second build with AddressSanitizer and UndefinedBehaviorSanitizer
+  --sanitize      unit tests and the smallest MPI tests, in a second build with AddressSanitizer and UndefinedBehaviorSanitizer, and those of
+                  servers that are threads of one process (label fake), in a third one with ThreadSanitizer
   --no-install    install no packages
 
 Everything else goes to ctest: -L unit, -L mpi, -L cli choose by label, -R PATTERN by name, -N lists.
@@ -18,6 +19,8 @@ TEXT
 sanitize=no
 setup_options=(--tests)
 ctest_options=()
+# One test a core; those that start ranks take turns (RESOURCE_LOCK).
+common_options=(--output-on-failure -j "$(nproc)")
 for argument in "$@"; do
     case $argument in
     --sanitize) sanitize=yes ;;
@@ -32,6 +35,10 @@ done
 
 build_dir=$root/build
 if [ "$sanitize" = yes ]; then
+    # Threads first: it takes the least time. What the caller chooses need not be among these tests.
+    "$root/jobs/setup.sh" --build-dir "$root/build-tsan" "${setup_options[@]}" --sanitize thread --target dfaiss_fake_tests
+    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+        ctest --test-dir "$root/build-tsan" -L fake --no-tests=ignore "${common_options[@]}" ${ctest_options[@]+"${ctest_options[@]}"}
     build_dir=$root/build-asan
     setup_options+=(--sanitize "address,undefined")
     # The tests of the rooms, and of those with ranks the smallest jobs; another -R takes the place of this one.
@@ -45,5 +52,4 @@ if [ "$sanitize" = yes ]; then
 fi
 
 "$root/jobs/setup.sh" --build-dir "$build_dir" "${setup_options[@]}"
-# One test a core; those that start ranks take turns (RESOURCE_LOCK).
-ctest --test-dir "$build_dir" --output-on-failure --no-tests=error -j "$(nproc)" ${ctest_options[@]+"${ctest_options[@]}"}
+ctest --test-dir "$build_dir" --no-tests=error "${common_options[@]}" ${ctest_options[@]+"${ctest_options[@]}"}
