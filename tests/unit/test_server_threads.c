@@ -402,7 +402,7 @@ static void test_indexes_come_and_go(void **state) {
     assert_ok(file_remove_tree(storage, &error), error);
 }
 
-/* Servers are shut down while they are indexing. */
+/* One index is saved over and over again while it is added to and searched; then the servers are shut down in the middle of indexing. */
 static void play_leave_work_behind(member_t *member) {
     memset(&parts[1][member->number], 0, sizeof parts[1][member->number]);
     if (member->number == 0)
@@ -414,11 +414,15 @@ static void play_leave_work_behind(member_t *member) {
             wait_for_adds(member);
         if (step == 2 && member->number == 0)
             train(member, 1);
+        if (step % 8 == 7 && member->number == 1)
+            save(member, 1);
+        if (member->number == 2)
+            find_own(member, 1);
     }
     wait_for_adds(member);
 }
 
-static void test_shut_down_while_indexing(void **state) {
+static void test_save_and_shut_down_while_indexing(void **state) {
     char storage[256];
     dfaiss_error_t error;
     (void)state;
@@ -431,7 +435,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_clients_and_indexes),
         cmocka_unit_test(test_indexes_come_and_go),
-        cmocka_unit_test(test_shut_down_while_indexing),
+        cmocka_unit_test(test_save_and_shut_down_while_indexing),
     };
     if (argc > 1)
         seed = strtoull(argv[1], NULL, 10);
