@@ -19,31 +19,28 @@ static const char index_name[] = "benchmark";
 typedef struct job {
     const bench_options_t *options;
     const program_t *program;
-    client_t *client;
+    dfaiss_client_t *client;
     int64_t dim;
 } job_t;
 
 static dfaiss_status_t search(void *context, int64_t nq, const float *queries, int64_t *ids, dfaiss_error_t *err) {
     job_t *job = context;
-    void *block;
-    size_t bytes;
+    static const char *const indexes[] = {index_name};
+    dfaiss_result_t *found = NULL;
+    dfaiss_search_options_t options = {.nprobe = job->options->effort};
     int64_t k = job->options->k;
-    TRY(client_search(job->client, index_name, nq, job->dim, queries, k, job->options->effort, &block, &bytes, err));
-    topk_t hits = topk_view(block, nq, k);
-    memcpy(ids, hits.ids, (size_t)(nq * k) * sizeof *ids);
-    memory_unmap(block, bytes);
+    TRY(dfaiss_search(job->client, 1, indexes, nq, job->dim, queries, k, &options, &found, err));
+    memcpy(ids, dfaiss_result_ids(found), (size_t)(nq * k) * sizeof *ids);
+    dfaiss_result_destroy(found);
     return DFAISS_OK;
 }
 
 static dfaiss_status_t create_index(job_t *job, const dataset_t *dataset, dfaiss_error_t *err) {
-    char *text;
-    size_t size;
-    client_index_t made;
-    TRY(file_read_whole(job->options->config, CONFIG_LIMIT, &text, &size, err));
-    dfaiss_status_t status = client_create_index(job->client, index_name, text, dataset_rows(dataset), true, false, &made, err);
-    free(text);
-    if (status == DFAISS_OK)
-        client_index_clear(&made);
+    dfaiss_config_t *config = NULL;
+    dfaiss_create_options_t options = {.overwrite = true, .expected_vectors = dataset_rows(dataset)};
+    TRY(dfaiss_config_read(job->options->config, &config, err));
+    dfaiss_status_t status = dfaiss_create_index(job->client, index_name, config, &options, err);
+    dfaiss_config_destroy(config);
     return status;
 }
 
@@ -75,7 +72,7 @@ static dfaiss_status_t ingest(job_t *job, const dataset_t *dataset, double *seco
     double begun = clock_seconds();
     dfaiss_status_t status = ingest_stream(&stream, err);
     if (status == DFAISS_OK)
-        status = client_flush(job->client, index_name, err);
+        status = dfaiss_flush(job->client, index_name, err);
     *seconds = clock_seconds() - begun;
     progress_end(progress);
     index_config_destroy(config);
@@ -106,7 +103,7 @@ static dfaiss_status_t build(job_t *job, const dataset_t *dataset, measure_built
     return ingest(job, dataset, &built->ingest_seconds, err);
 }
 
-static dfaiss_status_t work(client_t *client, void *context, dfaiss_error_t *err) {
+static dfaiss_status_t work(dfaiss_client_t *client, void *context, dfaiss_error_t *err) {
     job_t *job = context;
     measure_built_t built = {0};
     dataset_t *dataset;

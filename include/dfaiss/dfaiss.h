@@ -2,7 +2,10 @@
 #ifndef DFAISS_H
 #define DFAISS_H
 
+#include <dfaiss/client.h>
 #include <dfaiss/config.h>
+#include <dfaiss/result.h>
+#include <dfaiss/server.h>
 #include <dfaiss/status.h>
 #include <dfaiss/version.h>
 #include <dfaiss/world.h>

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "cli/build_input.h"
@@ -16,24 +17,38 @@ typedef struct building {
     build_result_t *result;
 } building_t;
 
-/* The new index, or the loaded one that is added to; *first_id is the first row number that is free. */
-static dfaiss_status_t open_index(building_t *building, client_t *client, int64_t *first_id, dfaiss_error_t *err) {
-    const build_options_t *options = building->options;
-    client_index_t index = {0};
-    char *config = NULL;
-    dfaiss_status_t status;
-    if (options->append) {
-        status = client_load_index(client, options->index, &index, err);
-    } else {
-        TRY(index_config_print(building->input.config, false, &config, err));
-        status = client_create_index(client, options->index, config, dataset_rows(building->input.dataset), options->overwrite,
-                                     building->input.ids != NULL, &index, err);
-    }
-    if (status == DFAISS_OK)
-        *first_id = index.next_id;
-    free(config);
-    client_index_clear(&index);
+/* The configuration as users of the library hold one. */
+static dfaiss_status_t make_config(const building_t *building, dfaiss_config_t **config, dfaiss_error_t *err) {
+    char *text;
+    TRY(index_config_print(building->input.config, false, &text, err));
+    dfaiss_status_t status = dfaiss_config_parse(text, strlen(text), config, err);
+    free(text);
     return status;
+}
+
+static dfaiss_status_t create_index(const building_t *building, dfaiss_client_t *client, dfaiss_error_t *err) {
+    dfaiss_config_t *config = NULL;
+    dfaiss_create_options_t options = {
+        .own_ids = building->input.ids != NULL,
+        .overwrite = building->options->overwrite,
+        .expected_vectors = dataset_rows(building->input.dataset),
+    };
+    TRY(make_config(building, &config, err));
+    dfaiss_status_t status = dfaiss_create_index(client, building->options->index, config, &options, err);
+    dfaiss_config_destroy(config);
+    return status;
+}
+
+/* The new index, or the loaded one that is added to; *first_id is the number of the first row. */
+static dfaiss_status_t open_index(const building_t *building, dfaiss_client_t *client, int64_t *first_id, dfaiss_error_t *err) {
+    const char *index = building->options->index;
+    if (building->options->append)
+        TRY(dfaiss_load_index(client, index, NULL, false, err));
+    else
+        TRY(create_index(building, client, err));
+    if (building->input.ids)
+        return DFAISS_OK;
+    return client_reserve_ids(client, index, dataset_rows(building->input.dataset), first_id, err);
 }
 
 /* Times one step into *seconds. */
@@ -43,7 +58,7 @@ static void note_time(double *seconds, double *since) {
     *since = now;
 }
 
-static dfaiss_status_t collect_result(building_t *building, client_t *client, dfaiss_error_t *err) {
+static dfaiss_status_t collect_result(building_t *building, dfaiss_client_t *client, dfaiss_error_t *err) {
     build_result_t *result = building->result;
     int servers = client_servers(client);
     message_statistics_t *statistics = calloc((size_t)servers, sizeof *statistics);
@@ -59,7 +74,7 @@ static dfaiss_status_t collect_result(building_t *building, client_t *client, df
     return status;
 }
 
-static dfaiss_status_t add_vectors(building_t *building, client_t *client, ingest_t *ingest, double *since, dfaiss_error_t *err) {
+static dfaiss_status_t add_vectors(building_t *building, dfaiss_client_t *client, ingest_t *ingest, double *since, dfaiss_error_t *err) {
     build_result_t *result = building->result;
     if (!building->options->append)
         TRY(ingest_train(ingest, err));
@@ -69,7 +84,7 @@ static dfaiss_status_t add_vectors(building_t *building, client_t *client, inges
     result->seconds.send = ingest->send_seconds;
     *since = clock_seconds();
     progress_update(ingest->progress, "index", PROGRESS_UNKNOWN);
-    TRY(client_flush(client, building->options->index, err));
+    TRY(dfaiss_flush(client, building->options->index, err));
     note_time(&result->seconds.add, since);
     progress_update(ingest->progress, "save", PROGRESS_UNKNOWN);
     int64_t bytes;
@@ -79,7 +94,7 @@ static dfaiss_status_t add_vectors(building_t *building, client_t *client, inges
     return collect_result(building, client, err);
 }
 
-static dfaiss_status_t open_and_add(building_t *building, client_t *client, progress_t *progress, dfaiss_error_t *err) {
+static dfaiss_status_t open_and_add(building_t *building, dfaiss_client_t *client, progress_t *progress, dfaiss_error_t *err) {
     int64_t first_id = 0;
     if (building->options->append)
         progress_update(progress, "load", PROGRESS_UNKNOWN);
@@ -98,7 +113,7 @@ static dfaiss_status_t open_and_add(building_t *building, client_t *client, prog
     return add_vectors(building, client, &ingest, &since, err);
 }
 
-static dfaiss_status_t build(building_t *building, client_t *client, dfaiss_error_t *err) {
+static dfaiss_status_t build(building_t *building, dfaiss_client_t *client, dfaiss_error_t *err) {
     double begin = clock_seconds();
     progress_t *progress = progress_begin(building->program);
     dfaiss_status_t status = open_and_add(building, client, progress, err);
@@ -109,7 +124,7 @@ static dfaiss_status_t build(building_t *building, client_t *client, dfaiss_erro
     return status;
 }
 
-static dfaiss_status_t build_as_client(client_t *client, void *context, dfaiss_error_t *err) {
+static dfaiss_status_t build_as_client(dfaiss_client_t *client, void *context, dfaiss_error_t *err) {
     building_t *building = context;
     TRY(build_input_open(building->options, !launch_input_checked(), &building->input, err));
     dfaiss_status_t status = build(building, client, err);

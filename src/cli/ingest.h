@@ -3,12 +3,12 @@
 #define CLI_INGEST_H
 
 #include "cli/progress.h"
-#include "client/client.h"
+#include "client/bulk_load.h"
 #include "config/index_config.h"
 #include "dataset/dataset.h"
 
 typedef struct ingest {
-    client_t *client;
+    dfaiss_client_t *client;
     const char *index;
     const dataset_t *dataset;
     const index_config_t *config;

@@ -3,9 +3,10 @@
 #include <hdf5.h>
 #include <mpi.h>
 
+#include <dfaiss/dfaiss.h>
+
 #include "base/memory.h"
 #include "cli/report.h"
-#include "server/server.h"
 
 /* The other ranks wait for messages that will never come: there is no orderly end. */
 static void abort_job(const program_t *program, dfaiss_status_t status, const dfaiss_error_t *err) {
@@ -32,48 +33,32 @@ static dfaiss_status_t check_ranks(int size, const job_options_t *options, dfais
     return DFAISS_OK;
 }
 
-static dfaiss_status_t serve(transport_t *transport, const job_options_t *options, dfaiss_error_t *err) {
+static dfaiss_status_t serve(dfaiss_world_t *world, const job_options_t *options, dfaiss_error_t *err) {
     memory_return_freed();
-    server_options_t server = {.storage = options->storage, .threads = (int)options->threads};
-    return server_run(transport, &server, err);
+    dfaiss_server_options_t server = {.storage = options->storage, .threads = (int)options->threads};
+    return dfaiss_serve(world, &server, err);
 }
 
-/* The one client of the job: when it has finished, the servers are to end. */
-static dfaiss_status_t work_and_shut_down(client_t *client, job_client_t *work, void *context, dfaiss_error_t *err) {
+static dfaiss_status_t work_as_client(dfaiss_world_t *world, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err) {
+    dfaiss_client_t *client = NULL;
+    dfaiss_client_options_t limits = {.timeout = options->timeout};
+    TRY(dfaiss_client_create(world, &limits, &client, err));
     dfaiss_status_t status = work(client, context, err);
-    if (must_abort(status, false))
-        return status;
-    dfaiss_error_t late = {0};
-    dfaiss_status_t ended = client_shutdown(client, &late);
-    if (ended == DFAISS_OK || (status != DFAISS_OK && !must_abort(ended, false)))
-        return status;
-    *err = late;
-    return ended;
-}
-
-static dfaiss_status_t work_as_client(const program_t *program, transport_t *transport, const job_options_t *options, job_client_t *work,
-                                      void *context, dfaiss_error_t *err) {
-    client_t *client;
-    dfaiss_status_t status = client_create(transport, options->timeout, &client, err);
-    if (status != DFAISS_OK)
-        abort_job(program, status, err);
-    TRY(status);
-    status = work_and_shut_down(client, work, context, err);
-    if (must_abort(status, false))
-        abort_job(program, status, err);
-    client_destroy(client);
+    /* Where answers are missing, waiting for them would be for ever. */
+    if (!must_abort(status, false))
+        dfaiss_client_destroy(client);
     return status;
 }
 
 static dfaiss_status_t run_role(program_t *program, const job_options_t *options, bool server, job_client_t *work, void *context,
                                 dfaiss_error_t *err) {
-    transport_t *transport;
-    TRY(transport_create(MPI_COMM_WORLD, server, &transport, err));
+    dfaiss_world_t *world = NULL;
+    TRY(dfaiss_world_create(MPI_COMM_WORLD, server ? DFAISS_ROLE_SERVER : DFAISS_ROLE_CLIENT, &world, err));
     program->speaks = !server;
-    dfaiss_status_t status = server ? serve(transport, options, err) : work_as_client(program, transport, options, work, context, err);
-    if (server && must_abort(status, true))
+    dfaiss_status_t status = server ? serve(world, options, err) : work_as_client(world, options, work, context, err);
+    if (must_abort(status, server))
         abort_job(program, status, err);
-    transport_destroy(transport);
+    dfaiss_world_destroy(world);
     return status;
 }
 

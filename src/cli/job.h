@@ -3,7 +3,7 @@
 #define CLI_JOB_H
 
 #include "cli/program.h"
-#include "client/client.h"
+#include "client/bulk_load.h"
 
 typedef struct job_options {
     const char *storage;
@@ -13,11 +13,11 @@ typedef struct job_options {
 } job_options_t;
 
 /* The work of the client rank. */
-typedef dfaiss_status_t job_client_t(client_t *client, void *context, dfaiss_error_t *err);
+typedef dfaiss_status_t job_client_t(dfaiss_client_t *client, void *context, dfaiss_error_t *err);
 
-/* Collective over all ranks: starts MPI, lets servers serve and the last rank work as their client, shuts the servers down when it has finished, and
- * ends MPI. Every rank returns the same status; the one that speaks has the error's text. Where ranks cannot be waited for any more (a peer is lost,
- * MPI failed, a server cannot go on) the failure is reported and the job aborted with its exit code. */
+/* Collective over all ranks: starts MPI, lets servers serve until the last rank, which works as their client, has finished, and ends MPI. Every rank
+ * returns the same status; the one that speaks has the error's text. Where ranks cannot be waited for any more (a peer is lost, MPI failed, a server
+ * cannot go on) the failure is reported and the job aborted with its exit code. */
 CHECKED dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err);
 
 #endif

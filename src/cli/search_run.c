@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <dfaiss/dfaiss.h>
+
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/job.h"
@@ -17,14 +20,13 @@ typedef struct searching {
     const search_options_t *options;
     search_input_t input;
     search_result_t *result;
-    int32_t *servers; /* of each answer, int32_t[nq][k], and its row there: where its metadata is */
-    int64_t *rows;
-    float *queries; /* of one request */
+    bool wants_metadata;
+    bytes_writer_t metadata; /* of the answers so far */
+    float *queries;          /* of one request */
 } searching_t;
 
 static void free_searching(searching_t *searching) {
-    free(searching->servers);
-    free(searching->rows);
+    bytes_writer_destroy(&searching->metadata);
     free(searching->queries);
     search_input_close(&searching->input);
 }
@@ -45,10 +47,9 @@ static dfaiss_status_t allocate(searching_t *searching, dfaiss_error_t *err) {
     answers->k = k;
     answers->ids = malloc(hits * sizeof *answers->ids);
     answers->scores = malloc(hits * sizeof *answers->scores);
-    searching->servers = malloc(hits * sizeof *searching->servers);
-    searching->rows = malloc(hits * sizeof *searching->rows);
+    answers->metadata_ends = searching->wants_metadata ? malloc(hits * sizeof *answers->metadata_ends) : NULL;
     searching->queries = malloc((size_t)request_queries(searching) * (size_t)dataset_dim(searching->input.queries) * sizeof *searching->queries);
-    if (!answers->ids || !answers->scores || !searching->servers || !searching->rows || !searching->queries)
+    if (!answers->ids || !answers->scores || !searching->queries || (searching->wants_metadata && !answers->metadata_ends))
         return error_memory(err, hits * 24, "the answers");
     return DFAISS_OK;
 }
@@ -64,14 +65,24 @@ static dfaiss_status_t read_queries(searching_t *searching, int64_t first, int64
     return DFAISS_OK;
 }
 
-static void keep_answers(searching_t *searching, int64_t first, int64_t n, void *block) {
+static void keep_metadata(searching_t *searching, int64_t first, const dfaiss_result_t *found) {
+    int64_t k = searching->options->k;
+    for (int64_t i = 0; i < dfaiss_result_queries(found) * k; i++) {
+        size_t size = 0;
+        const void *metadata = dfaiss_result_metadata(found, i / k, i % k, &size);
+        bytes_put(&searching->metadata, metadata, size);
+        searching->result->answers.metadata_ends[first * k + i] = searching->metadata.size;
+    }
+}
+
+static dfaiss_status_t keep_answers(searching_t *searching, int64_t first, const dfaiss_result_t *found, dfaiss_error_t *err) {
     search_answers_t *answers = &searching->result->answers;
-    topk_t found = topk_view(block, n, answers->k);
-    size_t to = (size_t)(first * answers->k), hits = (size_t)(n * answers->k);
-    memcpy(answers->ids + to, found.ids, hits * sizeof *found.ids);
-    memcpy(answers->scores + to, found.scores, hits * sizeof *found.scores);
-    memcpy(searching->servers + to, found.servers, hits * sizeof *found.servers);
-    memcpy(searching->rows + to, found.rows, hits * sizeof *found.rows);
+    size_t to = (size_t)(first * answers->k), hits = (size_t)(dfaiss_result_queries(found) * answers->k);
+    memcpy(answers->ids + to, dfaiss_result_ids(found), hits * sizeof *answers->ids);
+    memcpy(answers->scores + to, dfaiss_result_scores(found), hits * sizeof *answers->scores);
+    if (searching->wants_metadata)
+        keep_metadata(searching, first, found);
+    return searching->metadata.failed ? error_memory(err, searching->metadata.size, "the metadata of answers") : DFAISS_OK;
 }
 
 /* A value that is not finite is named with its place in the file, which only this side knows. */
@@ -85,21 +96,21 @@ static dfaiss_status_t check_finite(const searching_t *searching, int64_t first,
     return error_set(err, DFAISS_ERR_DATA, where, "%s: component %zu is NaN or infinite", where, bad % dim);
 }
 
-static dfaiss_status_t search_rows(searching_t *searching, client_t *client, int64_t first, int64_t n, dfaiss_error_t *err) {
-    void *block;
-    size_t block_size;
+static dfaiss_status_t search_rows(searching_t *searching, dfaiss_client_t *client, int64_t first, int64_t n, dfaiss_error_t *err) {
+    const search_options_t *options = searching->options;
+    dfaiss_search_options_t wanted = {.nprobe = options->nprobe, .metadata = searching->wants_metadata};
+    dfaiss_result_t *found = NULL;
     TRY(read_queries(searching, first, n, err));
     TRY(check_finite(searching, first, n, err));
     double begin = clock_seconds();
-    TRY(client_search(client, searching->options->index, n, dataset_dim(searching->input.queries), searching->queries, searching->options->k,
-                      searching->options->nprobe, &block, &block_size, err));
+    TRY(dfaiss_search(client, 1, &options->index, n, dataset_dim(searching->input.queries), searching->queries, options->k, &wanted, &found, err));
     searching->result->seconds += clock_seconds() - begin;
-    keep_answers(searching, first, n, block);
-    memory_unmap(block, block_size);
-    return DFAISS_OK;
+    dfaiss_status_t status = keep_answers(searching, first, found, err);
+    dfaiss_result_destroy(found);
+    return status;
 }
 
-static dfaiss_status_t search_all(searching_t *searching, client_t *client, progress_t *progress, dfaiss_error_t *err) {
+static dfaiss_status_t search_all(searching_t *searching, dfaiss_client_t *client, progress_t *progress, dfaiss_error_t *err) {
     int64_t rows = dataset_rows(searching->input.queries), each = request_queries(searching);
     progress_update(progress, "search", 0);
     for (int64_t first = 0; first < rows; first += each) {
@@ -110,35 +121,22 @@ static dfaiss_status_t search_all(searching_t *searching, client_t *client, prog
     return DFAISS_OK;
 }
 
-static dfaiss_status_t fetch_metadata(searching_t *searching, client_t *client, dfaiss_error_t *err) {
-    search_answers_t *answers = &searching->result->answers;
-    int64_t hits = answers->nq * answers->k;
-    answers->metadata_ends = malloc((size_t)hits * sizeof *answers->metadata_ends);
-    if (!answers->metadata_ends)
-        return error_memory(err, (size_t)hits * sizeof *answers->metadata_ends, "metadata");
-    return client_fetch(client, searching->options->index, hits, searching->servers, searching->rows, answers->ids, &answers->metadata,
-                        answers->metadata_ends, err);
-}
-
-static dfaiss_status_t search(searching_t *searching, client_t *client, dfaiss_error_t *err) {
-    client_index_t index;
+static dfaiss_status_t search(searching_t *searching, dfaiss_client_t *client, dfaiss_error_t *err) {
     TRY(allocate(searching, err));
     progress_t *progress = progress_begin(searching->program);
     progress_update(progress, "load", PROGRESS_UNKNOWN);
-    dfaiss_status_t status = client_load_index(client, searching->options->index, &index, err);
-    if (status == DFAISS_OK) {
-        client_index_clear(&index);
+    dfaiss_status_t status = dfaiss_load_index(client, searching->options->index, NULL, false, err);
+    if (status == DFAISS_OK)
         status = search_all(searching, client, progress, err);
-    }
-    if (status == DFAISS_OK && searching->options->output && searching->options->form == SEARCH_OUTPUT_JSONL)
-        status = fetch_metadata(searching, client, err);
     progress_end(progress);
+    searching->result->answers.metadata = searching->metadata.data;
+    searching->metadata = (bytes_writer_t){0};
     searching->result->servers = client_servers(client);
     searching->result->nprobe = searching->options->nprobe ? searching->options->nprobe : searching->input.index.config->nprobe;
     return status;
 }
 
-static dfaiss_status_t search_as_client(client_t *client, void *context, dfaiss_error_t *err) {
+static dfaiss_status_t search_as_client(dfaiss_client_t *client, void *context, dfaiss_error_t *err) {
     searching_t *searching = context;
     TRY(search_input_open(searching->options, &searching->input, err));
     dfaiss_status_t status = search(searching, client, err);
@@ -149,6 +147,7 @@ static dfaiss_status_t search_as_client(client_t *client, void *context, dfaiss_
 dfaiss_status_t search_run(program_t *program, const search_options_t *options, search_result_t *result, dfaiss_error_t *err) {
     search_result_t made = {0};
     searching_t searching = {.program = program, .options = options, .result = &made};
+    searching.wants_metadata = options->output && options->form == SEARCH_OUTPUT_JSONL;
     job_options_t job = {.storage = options->storage, .servers = options->servers, .threads = options->threads, .timeout = options->timeout};
     dfaiss_status_t status = job_run(program, &job, search_as_client, &searching, err);
     if (status != DFAISS_OK) {

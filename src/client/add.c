@@ -1,156 +1,285 @@
-/* Adding: batches go to the servers in turn, a bounded number under way to each. */
+/* Adding: an index that assigns ids deals them out in blocks, of which this client numbers its batches; batches go to the servers in turn, a bounded
+ * number under way to each. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/element.h"
 #include "base/list.h"
+#include "base/memory.h"
 #include "client/client_internal.h"
-#include "message/add.h"
-#include "message/outcome.h"
+#include "message/ids.h"
+#include "message/setting.h"
 
-static void end_batch(client_t *client, sent_batch_t *batch) {
-    LIST_REMOVE(client->batches, batch);
-    client->under_way[batch->server]--;
-    free(batch);
+_Static_assert((int)DFAISS_F32 == ELEMENT_f32 && (int)DFAISS_F16 == ELEMENT_f16 && (int)DFAISS_U8 == ELEMENT_u8 && (int)DFAISS_I8 == ELEMENT_i8,
+               "public elements are those that travel");
+
+enum {
+    ID_BLOCK = 1 << 20, /* ids asked for at once */
+    ADD_TRIES = 16,     /* how often an index may change under an add before that is given up */
+};
+
+typedef struct add_request {
+    dfaiss_request_t request;
+    char index[MESSAGE_NAME];
+    dfaiss_batch_t batch;
+    int64_t *ids_out;
+    int server;
+    int tries;
+    bool credit; /* of the server, which no question has yet */
+    int64_t first_id;
+    uint64_t incarnation;
+    question_t *question; /* the one under way */
+    dfaiss_status_t (*answered)(struct add_request *add, bool *done, dfaiss_error_t *err);
+} add_request_t;
+
+static void destroy(dfaiss_request_t *request) {
+    add_request_t *add = (add_request_t *)request;
+    question_forget(add->question);
+    free(add);
 }
 
-dfaiss_status_t client_batch_answered(client_t *client, const transport_message_t *message, bool *mine, dfaiss_error_t *err) {
-    sent_batch_t *batch = client->batches;
-    while (batch && batch->correlation != message->correlation)
-        batch = batch->next;
-    *mine = batch != NULL;
-    if (!batch)
-        return DFAISS_OK;
-    dfaiss_status_t status;
-    dfaiss_error_t said = {0};
-    bytes_reader_t in = bytes_reader(message->body, message->body_size);
-    TRY(message_outcome_decode(MESSAGE_ANSWER, &in, &status, &said, err));
-    bool held = status == DFAISS_OK && bytes_get_u8(&in) != 0;
-    if (!bytes_reader_done(&in))
-        return message_malformed(MESSAGE_ANSWER, err);
-    if (status != DFAISS_OK && client->batch_status == DFAISS_OK) {
-        client->batch_status = status;
-        client->batch_error = said;
-        client->failed_id = batch->first_id;
+static void give_credit_back(add_request_t *add) {
+    if (add->credit)
+        add->request.client->under_way[add->server]--;
+    add->credit = false;
+}
+
+/* ---- sending to a server ---- */
+
+dfaiss_status_t client_next_server(dfaiss_client_t *client, int *server, dfaiss_error_t *err) {
+    int next = client->next_server;
+    int64_t begin = clock_nanoseconds();
+    while (client->under_way[next] >= CREDITS) {
+        client_turn(client, true);
+        TRY(client_check_broken(client, err));
+        double waited = (double)(clock_nanoseconds() - begin) * 1e-9;
+        if (client->options.long_timeout > 0 && waited > client->options.long_timeout)
+            return error_set(err, DFAISS_ERR_TIMEOUT, "ADD", "server %d has been behind with indexing for %.1f seconds", next, waited);
     }
-    batch->acknowledged = true;
-    if (!held)
-        end_batch(client, batch);
+    client->under_way[next]++;
+    client->next_server = (next + 1) % transport_servers(client->transport);
+    *server = next;
     return DFAISS_OK;
 }
 
-static dfaiss_status_t earlier_failure(client_t *client, dfaiss_error_t *err) {
-    if (client->batch_status != DFAISS_OK && err)
-        *err = client->batch_error;
-    return client->batch_status;
-}
-
-/* A batch has waited too long to be taken in. How long indexing takes is not limited. */
-static dfaiss_status_t check_patience(const client_t *client, dfaiss_error_t *err) {
-    if (client->timeout <= 0)
-        return DFAISS_OK;
-    for (const sent_batch_t *batch = client->batches; batch; batch = batch->next) {
-        if (batch->acknowledged)
-            continue;
-        double waited = (double)(clock_nanoseconds() - batch->sent_at) * 1e-9;
-        if (waited > client->timeout)
-            return error_set(err, DFAISS_ERR_TIMEOUT, "ADD", "server %d has not acknowledged a batch for %.1f seconds", batch->server, waited);
-    }
-    return DFAISS_OK;
-}
-
-/* One turn of waiting for batches. */
-static dfaiss_status_t wait_a_turn(client_t *client, dfaiss_error_t *err) {
-    dfaiss_error_t why = {0};
-    dfaiss_status_t status = client_turn(client, &why);
+dfaiss_status_t client_send_batch(dfaiss_client_t *client, int server, const message_add_t *message, const void *vectors, question_t **out,
+                                  dfaiss_error_t *err) {
+    bytes_writer_t body = {0};
+    message_add_encode(message, &body);
+    size_t bytes = (size_t)message->n * (size_t)message->dim * element_size(message->element);
+    dfaiss_status_t status = question_ask(client, server, MESSAGE_ADD, &body, vectors, bytes, PATIENCE_SHORT, out, err);
     if (status == DFAISS_OK)
-        status = check_patience(client, &why);
-    return status == DFAISS_OK ? DFAISS_OK : client_break(client, status, &why, err);
+        (*out)->credit = true;
+    else
+        client->under_way[server]--;
+    return status;
 }
 
-static dfaiss_status_t wait_for_credit(client_t *client, int server, dfaiss_error_t *err) {
-    while (client->under_way[server] >= CREDITS)
-        TRY(wait_a_turn(client, err));
-    return DFAISS_OK;
-}
+/* ---- one step after the other ---- */
 
-dfaiss_status_t client_batches_wait(client_t *client, dfaiss_error_t *err) {
-    TRY(client_check_broken(client, err));
-    while (client->batches)
-        TRY(wait_a_turn(client, err));
-    return DFAISS_OK;
-}
+static dfaiss_status_t take_added(add_request_t *add, bool *done, dfaiss_error_t *err);
 
-static void encode(const char *index, const client_batch_t *batch, bytes_writer_t *body) {
+static dfaiss_status_t send_batch(add_request_t *add, dfaiss_error_t *err) {
+    const dfaiss_batch_t *batch = &add->batch;
+    dfaiss_client_t *client = add->request.client;
     message_add_t message = {
-        .element = batch->element,
+        .element = (element_t)batch->element,
         .n = batch->n,
         .dim = batch->dim,
-        .first_id = batch->first_id,
+        .first_id = add->first_id,
+        .incarnation = add->incarnation,
         .ids = (const uint8_t *)batch->ids,
         .ends = (const uint8_t *)batch->metadata_ends,
         .metadata = batch->metadata,
         .metadata_size = batch->metadata_ends ? (size_t)batch->metadata_ends[batch->n - 1] : 0,
     };
-    snprintf(message.index, sizeof message.index, "%s", index);
-    message_add_encode(&message, body);
+    memcpy(message.index, add->index, sizeof message.index);
+    /* When it is sent again the first question has given its credit back. */
+    if (!add->credit)
+        client->under_way[add->server]++;
+    add->credit = false;
+    add->answered = take_added;
+    return client_send_batch(client, add->server, &message, batch->vectors, &add->question, err);
 }
 
-static dfaiss_status_t send_batch(client_t *client, int server, const char *index, const client_batch_t *batch, dfaiss_error_t *err) {
-    sent_batch_t *sent = malloc(sizeof *sent);
-    if (!sent)
-        return error_memory(err, sizeof *sent, "a batch");
+static id_block_t *find_block(const dfaiss_client_t *client, const char *index) {
+    for (id_block_t *block = client->ids; block; block = block->next) {
+        if (strcmp(block->index, index) == 0)
+            return block;
+    }
+    return NULL;
+}
+
+void client_forget_ids(dfaiss_client_t *client, const char *index) {
+    id_block_t *block = find_block(client, index);
+    if (!block)
+        return;
+    LIST_REMOVE(client->ids, block);
+    free(block);
+}
+
+static bool take_ids(add_request_t *add) {
+    id_block_t *block = find_block(add->request.client, add->index);
+    if (!block || block->left < add->batch.n)
+        return false;
+    add->first_id = block->first;
+    add->incarnation = block->incarnation;
+    block->first += add->batch.n;
+    block->left -= add->batch.n;
+    return true;
+}
+
+/* In place of what was left of an earlier block. */
+static dfaiss_status_t keep_block(dfaiss_client_t *client, const char *index, const message_ids_t *dealt, dfaiss_error_t *err) {
+    id_block_t *block = find_block(client, index);
+    if (!block) {
+        block = calloc(1, sizeof *block);
+        if (!block)
+            return error_memory(err, sizeof *block, "a block of ids");
+        snprintf(block->index, sizeof block->index, "%s", index);
+        block->next = client->ids;
+        client->ids = block;
+    }
+    block->incarnation = dealt->incarnation;
+    block->first = dealt->first;
+    block->left = dealt->count;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t take_reserved(add_request_t *add, bool *done, dfaiss_error_t *err) {
+    message_ids_t dealt;
+    (void)done;
+    TRY(message_ids_decode(&add->question->result, &dealt, err));
+    if (dealt.count < add->batch.n)
+        return message_malformed(MESSAGE_ANSWER, err);
+    TRY(keep_block(add->request.client, add->index, &dealt, err));
+    question_forget(add->question);
+    add->question = NULL;
+    (void)take_ids(add);
+    return send_batch(add, err);
+}
+
+/* Takes ids of the block that this client has, or has more dealt out. */
+static dfaiss_status_t number_and_send(add_request_t *add, dfaiss_error_t *err) {
+    if (add->batch.ids || take_ids(add))
+        return send_batch(add, err);
+    int64_t count = add->batch.n > ID_BLOCK ? add->batch.n : ID_BLOCK;
     bytes_writer_t body = {0};
-    encode(index, batch, &body);
-    size_t bytes = (size_t)batch->n * (size_t)batch->dim * element_size(batch->element);
-    uint64_t correlation = ++client->last_correlation;
-    dfaiss_status_t status = message_written(&body, MESSAGE_ADD, err);
-    if (status == DFAISS_OK)
-        status = transport_send(client->transport, transport_server_rank(client->transport, server), MESSAGE_ADD, correlation, body.data, body.size,
-                                batch->vectors, bytes, batch->released, batch->context, err);
-    bytes_writer_destroy(&body);
-    if (status != DFAISS_OK) {
-        free(sent);
-        return status;
+    message_setting_encode(add->index, count, &body);
+    add->answered = take_reserved;
+    return question_ask(add->request.client, COORDINATOR, MESSAGE_RESERVE_IDS, &body, NULL, 0, PATIENCE_SHORT, &add->question, err);
+}
+
+static dfaiss_status_t take_added(add_request_t *add, bool *done, dfaiss_error_t *err) {
+    uint8_t outcome = bytes_get_u8(&add->question->result);
+    if (!bytes_reader_done(&add->question->result))
+        return message_malformed(MESSAGE_ANSWER, err);
+    question_forget(add->question);
+    add->question = NULL;
+    if (outcome == MESSAGE_ADD_DONE || outcome == MESSAGE_ADD_HELD) {
+        *done = true;
+        return DFAISS_OK;
     }
-    *sent = (sent_batch_t){.next = client->batches,
-                           .correlation = correlation,
-                           .server = server,
-                           .first_id = batch->ids ? batch->ids[0] : batch->first_id,
-                           .sent_at = clock_nanoseconds()};
-    client->batches = sent;
-    client->under_way[server]++;
+    if (++add->tries == ADD_TRIES)
+        return error_set(err, DFAISS_ERR_STATE, add->index, "index '%s' was replaced again and again while vectors were added", add->index);
+    if (outcome != MESSAGE_ADD_OTHER_INCARNATION || add->batch.ids)
+        return message_malformed(MESSAGE_ANSWER, err);
+    client_forget_ids(add->request.client, add->index);
+    return number_and_send(add, err);
+}
+
+static void write_ids(const add_request_t *add) {
+    for (int64_t i = 0; add->ids_out && i < add->batch.n; i++)
+        add->ids_out[i] = add->batch.ids ? add->batch.ids[i] : add->first_id + i;
+}
+
+static void advance(dfaiss_request_t *request) {
+    add_request_t *add = (add_request_t *)request;
+    dfaiss_error_t error = {0};
+    bool done = false;
+    if (!question_over(add->question))
+        return;
+    dfaiss_status_t status = question_outcome(add->question, &error);
+    if (status == DFAISS_OK)
+        status = add->answered(add, &done, &error);
+    if (status == DFAISS_OK && !done)
+        return;
+    if (done)
+        write_ids(add);
+    give_credit_back(add);
+    request_end(request, status, &error);
+}
+
+/* ---- starting ---- */
+
+static dfaiss_status_t check_metadata(const dfaiss_batch_t *batch, dfaiss_error_t *err) {
+    if (batch->metadata && !batch->metadata_ends)
+        return error_set(err, DFAISS_ERR_ARG, "metadata_ends", "metadata are given without metadata_ends, which say where each vector's end");
+    uint64_t last = 0;
+    for (int64_t i = 0; batch->metadata_ends && i < batch->n; i++) {
+        if (batch->metadata_ends[i] < last)
+            return error_set(err, DFAISS_ERR_ARG, "metadata_ends", "metadata_ends[%lld] is %llu, less than the one before it, %llu", (long long)i,
+                             (unsigned long long)batch->metadata_ends[i], (unsigned long long)last);
+        last = batch->metadata_ends[i];
+    }
+    if (last > 0 && !batch->metadata)
+        return error_null(err, "metadata");
     return DFAISS_OK;
 }
 
-dfaiss_status_t client_add(client_t *client, const char *index, const client_batch_t *batch, dfaiss_error_t *err) {
-    int server = client->next_server;
-    dfaiss_status_t status = client_check_name(index, err);
-    if (status == DFAISS_OK)
-        status = client_check_broken(client, err);
-    if (status == DFAISS_OK && (batch->n < 1 || batch->dim < 1))
-        status = error_set(err, DFAISS_ERR_ARG, "n", "a batch has %lld vectors of dimension %lld; both must be at least 1", (long long)batch->n,
-                           (long long)batch->dim);
-    if (status == DFAISS_OK)
-        status = wait_for_credit(client, server, err);
-    if (status == DFAISS_OK)
-        status = earlier_failure(client, err);
-    if (status == DFAISS_OK)
-        status = send_batch(client, server, index, batch, err);
+static dfaiss_status_t check_batch(const dfaiss_batch_t *batch, dfaiss_error_t *err) {
+    size_t components, bytes;
+    if (!batch || !batch->vectors)
+        return error_null(err, batch ? "vectors" : "batch");
+    size_t element = element_size((element_t)batch->element);
+    if (element == 0)
+        return error_set(err, DFAISS_ERR_ARG, "element", "element is %d, which is no type of components", (int)batch->element);
+    if (batch->n < 1 || batch->dim < 1)
+        return error_set(err, DFAISS_ERR_ARG, batch->n < 1 ? "n" : "dim", "a batch has %lld vectors of dimension %lld; both must be at least 1",
+                         (long long)batch->n, (long long)batch->dim);
+    if (!size_multiply((size_t)batch->n, (size_t)batch->dim, &components) || !size_multiply(components, element, &bytes))
+        return error_set(err, DFAISS_ERR_ARG, "n", "%lld vectors of dimension %lld: more than fits into memory", (long long)batch->n,
+                         (long long)batch->dim);
+    return check_metadata(batch, err);
+}
+
+static dfaiss_status_t begin(dfaiss_client_t *client, add_request_t *add, dfaiss_error_t *err) {
+    TRY(client_next_server(client, &add->server, err));
+    add->credit = true;
+    add->request.client = client;
+    return number_and_send(add, err);
+}
+
+dfaiss_status_t dfaiss_add_start(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out, dfaiss_request_t **out,
+                                 dfaiss_error_t *err) {
+    TRY(client_check(client, index, err));
+    if (!out)
+        return error_null(err, "out");
+    TRY(check_batch(batch, err));
+    add_request_t *add = calloc(1, sizeof *add);
+    if (!add)
+        return error_memory(err, sizeof *add, "a batch");
+    add->request.advance = advance;
+    add->request.destroy = destroy;
+    add->batch = *batch;
+    add->ids_out = ids_out;
+    snprintf(add->index, sizeof add->index, "%s", index);
+    dfaiss_status_t status = begin(client, add, err);
     if (status != DFAISS_OK) {
-        if (batch->released)
-            batch->released(batch->context);
+        if (add->request.client)
+            give_credit_back(add);
+        destroy(&add->request);
         return status;
     }
-    client->next_server = (server + 1) % client_servers(client);
+    request_begin(client, &add->request);
+    *out = &add->request;
     return DFAISS_OK;
 }
 
-dfaiss_status_t client_add_wait(client_t *client, int64_t *failed_id, dfaiss_error_t *err) {
-    TRY(client_batches_wait(client, err));
-    dfaiss_status_t status = earlier_failure(client, err);
-    if (status != DFAISS_OK && failed_id)
-        *failed_id = client->failed_id;
-    client->batch_status = DFAISS_OK;
-    return status;
+dfaiss_status_t dfaiss_add(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out, dfaiss_error_t *err) {
+    dfaiss_request_t *request = NULL;
+    TRY(dfaiss_add_start(client, index, batch, ids_out, &request, err));
+    return dfaiss_request_wait(request, NULL, err);
 }

@@ -1,201 +1,113 @@
-#include "client/client.h"
-
+/* The client itself: made of a world, and gone before it. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "client/bulk_load.h"
 #include "client/client_internal.h"
-#include "message/outcome.h"
+#include "transport/public_world.h"
 
-dfaiss_status_t client_create(transport_t *transport, double timeout, client_t **out, dfaiss_error_t *err) {
-    client_t *client = calloc(1, sizeof *client);
-    if (!client)
-        return error_memory(err, sizeof *client, "a client");
-    client->transport = transport;
-    client->timeout = timeout;
-    /* Different clients begin with different servers, so that few clients do not all load the same one. */
-    client->next_server = transport_number(transport) % transport_servers(transport);
-    client->under_way = calloc((size_t)transport_servers(transport), sizeof *client->under_way);
-    if (!client->under_way) {
-        client_destroy(client);
+static const dfaiss_client_options_t usual_options = {.timeout = 300, .long_timeout = 0};
+
+static dfaiss_status_t check_options(const dfaiss_client_options_t *options, dfaiss_error_t *err) {
+    const struct {
+        const char *name;
+        double value;
+    } limits[] = {{"timeout", options->timeout}, {"long_timeout", options->long_timeout}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (!(limits[i].value >= 0) || isinf(limits[i].value))
+            return error_set(err, DFAISS_ERR_ARG, limits[i].name, "%s is %g; expected seconds, or 0 for no limit", limits[i].name, limits[i].value);
+    }
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t check_world(const dfaiss_world_t *world, dfaiss_error_t *err) {
+    if (world->role != DFAISS_ROLE_CLIENT)
+        return error_set(err, DFAISS_ERR_STATE, "world", "this rank is server %d of its world; only client ranks have a client",
+                         transport_number(world->transport));
+    if (world->taken)
+        return error_set(err, DFAISS_ERR_STATE, "world", "this world has a client already; there is one a world");
+    return DFAISS_OK;
+}
+
+dfaiss_status_t dfaiss_client_create(dfaiss_world_t *world, const dfaiss_client_options_t *options, dfaiss_client_t **out, dfaiss_error_t *err) {
+    if (!world || !out)
+        return error_null(err, world ? "out" : "world");
+    if (!options)
+        options = &usual_options;
+    TRY(check_options(options, err));
+    TRY(check_world(world, err));
+    dfaiss_client_t *client = calloc(1, sizeof *client);
+    int *under_way = calloc((size_t)transport_servers(world->transport), sizeof *under_way);
+    if (!client || !under_way) {
+        free(under_way);
+        free(client);
         return error_memory(err, sizeof *client, "a client");
     }
+    client->world = world;
+    client->transport = world->transport;
+    client->options = *options;
+    client->under_way = under_way;
+    /* Different clients begin with different servers, so that few clients do not all load the same one. */
+    client->next_server = transport_number(client->transport) % transport_servers(client->transport);
+    world->taken = true;
     *out = client;
     return DFAISS_OK;
 }
 
-void client_destroy(client_t *client) {
+static bool waits_for_anything(const dfaiss_client_t *client) {
+    for (const dfaiss_request_t *request = client->requests; request; request = request->next) {
+        if (!request->ended)
+            return true;
+    }
+    for (const question_t *question = client->questions; question; question = question->next) {
+        if (!question_over(question))
+            return true;
+    }
+    return false;
+}
+
+void client_settle(dfaiss_client_t *client) {
+    while (client->broken == DFAISS_OK && waits_for_anything(client))
+        client_turn(client, true);
+}
+
+void dfaiss_client_destroy(dfaiss_client_t *client) {
     if (!client)
         return;
-    /* What is under way is waited for; whoever wants to know how it ended has asked before. */
-    if (client->broken == DFAISS_OK && client->batches && client_add_wait(client, NULL, NULL) != DFAISS_OK)
-        client->batch_status = DFAISS_OK;
-    while (client->batches) {
-        sent_batch_t *batch = client->batches;
-        client->batches = batch->next;
-        free(batch);
+    client_settle(client);
+    batches_clear(client);
+    while (client->requests) {
+        dfaiss_request_t *request = client->requests;
+        client->requests = request->next;
+        dfaiss_result_destroy(request->result);
+        request->destroy(request);
     }
-    transport_message_clear(&client->answer);
+    while (client->questions)
+        question_abandon(client->questions);
+    while (client->ids)
+        client_forget_ids(client, client->ids->index);
+    client->world->taken = false;
     free(client->under_way);
     free(client);
 }
 
-dfaiss_status_t client_break(client_t *client, dfaiss_status_t status, const dfaiss_error_t *why, dfaiss_error_t *err) {
-    client->broken = status;
-    client->broken_error = *why;
-    if (err)
-        *err = *why;
-    return status;
-}
-
-dfaiss_status_t client_check_broken(const client_t *client, dfaiss_error_t *err) {
-    if (client->broken == DFAISS_OK)
-        return DFAISS_OK;
-    return error_set(err, client->broken, client->broken_error.where, "%s", client->broken_error.text);
-}
-
-int client_servers(const client_t *client) {
+int client_servers(const dfaiss_client_t *client) {
     return transport_servers(client->transport);
 }
 
-dfaiss_status_t client_check_name(const char *index, dfaiss_error_t *err) {
+dfaiss_status_t client_check_broken(const dfaiss_client_t *client, dfaiss_error_t *err) {
+    if (client->broken != DFAISS_OK && err)
+        *err = client->broken_error;
+    return client->broken;
+}
+
+dfaiss_status_t client_check(const dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {
+    if (!client || !index)
+        return error_null(err, client ? "index" : "client");
+    if (!index[0])
+        return error_set(err, DFAISS_ERR_ARG, "index", "the name of an index is empty");
     if (strlen(index) >= MESSAGE_NAME)
-        return error_set(err, DFAISS_ERR_ARG, "index", "the name of an index may have at most %d characters", MESSAGE_NAME - 1);
-    return DFAISS_OK;
-}
-
-/* The answer that is waited for, as far as transport_progress names it when it found no memory. */
-static bool is_refused_answer(const client_t *client, const transport_message_t *message) {
-    return !transport_failed(client->transport) && client->asked && !client->answered && message->kind == MESSAGE_ANSWER &&
-           message->correlation == client->asked;
-}
-
-dfaiss_status_t client_turn(client_t *client, dfaiss_error_t *err) {
-    transport_message_t message;
-    dfaiss_error_t error = {0};
-    bool arrived, mine = false;
-    dfaiss_status_t status = transport_progress(client->transport, &message, &arrived, &error);
-    if (status == DFAISS_ERR_MEMORY && is_refused_answer(client, &message)) {
-        client->refusal = error;
-        client->answered = true;
-        return DFAISS_OK;
-    }
-    if (status != DFAISS_OK && err)
-        *err = error;
-    TRY(status);
-    if (!arrived) {
-        transport_idle(client->transport);
-        return DFAISS_OK;
-    }
-    if (message.kind != MESSAGE_ANSWER)
-        status = error_set(err, DFAISS_ERR_PEER, "", "rank %d sent a client a message of kind %s", message.source, message_kind_name(message.kind));
-    if (status == DFAISS_OK)
-        status = client_batch_answered(client, &message, &mine, err);
-    if (status == DFAISS_OK && !mine && client->asked && !client->answered && message.correlation == client->asked) {
-        client->answer = message;
-        client->answered = true;
-        return DFAISS_OK;
-    }
-    /* An answer that nobody waits for any more: its question had timed out. */
-    transport_message_clear(&message);
-    return status;
-}
-
-/* Tells when a bulk has left. Of its own on the heap, since it may be told after the call that sent it has given up. */
-typedef struct departure {
-    bool left;
-    bool abandoned;
-} departure_t;
-
-static void note_departure(void *context) {
-    departure_t *departure = context;
-    departure->left = true;
-    if (departure->abandoned)
-        free(departure);
-}
-
-static void forget_departure(departure_t *departure) {
-    departure->abandoned = true;
-    if (departure->left)
-        free(departure);
-}
-
-static dfaiss_status_t wait_for_answer(client_t *client, int server, message_kind_t kind, bool limited, const departure_t *departure,
-                                       dfaiss_error_t *err) {
-    int64_t begin = clock_nanoseconds();
-    while (!client->answered || !departure->left) {
-        TRY(client_turn(client, err));
-        double waited = (double)(clock_nanoseconds() - begin) * 1e-9;
-        if (limited && client->timeout > 0 && waited > client->timeout && !client->answered)
-            return error_set(err, DFAISS_ERR_TIMEOUT, message_kind_name(kind), "server %d has not answered a message of kind %s for %.1f seconds",
-                             server, message_kind_name(kind), waited);
-    }
-    return DFAISS_OK;
-}
-
-static dfaiss_status_t read_outcome(transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err) {
-    dfaiss_status_t said_status;
-    dfaiss_error_t said = {0};
-    *result = bytes_reader(answer->body, answer->body_size);
-    TRY(message_outcome_decode(MESSAGE_ANSWER, result, &said_status, &said, err));
-    if (said_status != DFAISS_OK && err)
-        *err = said;
-    return said_status;
-}
-
-static dfaiss_status_t send_and_wait(client_t *client, int server, message_kind_t kind, const bytes_writer_t *body, const void *bulk,
-                                     size_t bulk_size, bool limited, dfaiss_error_t *err) {
-    TRY(message_written(body, kind, err));
-    departure_t *departure = calloc(1, sizeof *departure);
-    if (!departure)
-        return error_memory(err, sizeof *departure, "a message");
-    int rank = transport_server_rank(client->transport, server);
-    dfaiss_status_t status =
-        transport_send(client->transport, rank, kind, client->asked, body->data, body->size, bulk, bulk_size, note_departure, departure, err);
-    if (status != DFAISS_OK) {
-        free(departure);
-        return status;
-    }
-    dfaiss_error_t why = {0};
-    status = wait_for_answer(client, server, kind, limited, departure, &why);
-    forget_departure(departure);
-    return status == DFAISS_OK ? DFAISS_OK : client_break(client, status, &why, err);
-}
-
-dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size, bool limited,
-                           transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err) {
-    client->asked = ++client->last_correlation;
-    client->answered = false;
-    client->refusal.code = DFAISS_OK;
-    dfaiss_status_t status = client_check_broken(client, err);
-    if (status == DFAISS_OK)
-        status = send_and_wait(client, server, kind, body, bulk, bulk_size, limited, err);
-    bytes_writer_destroy(body);
-    client->asked = 0;
-    client->answered = false;
-    transport_message_t got = client->answer;
-    client->answer = (transport_message_t){0};
-    if (status == DFAISS_OK && client->refusal.code != DFAISS_OK) {
-        status = client->refusal.code;
-        if (err)
-            *err = client->refusal;
-    } else if (status == DFAISS_OK) {
-        status = read_outcome(&got, result, err);
-    }
-    if (status != DFAISS_OK) {
-        transport_message_clear(&got);
-        return status;
-    }
-    *answer = got;
-    return DFAISS_OK;
-}
-
-dfaiss_status_t client_tell(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
-                            dfaiss_error_t *err) {
-    transport_message_t answer;
-    bytes_reader_t result;
-    TRY(client_ask(client, server, kind, body, bulk, bulk_size, false, &answer, &result, err));
-    bool whole = bytes_reader_done(&result);
-    transport_message_clear(&answer);
-    return whole ? DFAISS_OK : message_malformed(MESSAGE_ANSWER, err);
+        return error_set(err, DFAISS_ERR_ARG, "index", "the name of an index has %zu characters; at most 200 are allowed", strlen(index));
+    return client_check_broken(client, err);
 }

@@ -1,69 +1,154 @@
-/* What the files of the client room share: questions that wait for their answers. */
+/* What the files of the client room share.
+ *
+ *   question   one message to a server and its answer; any number may be under way (question.c)
+ *   request    what a caller started and waits for: a search or an add, each made of several questions, one after the other (request.c)
+ *
+ * A call that blocks asks one question and waits for it, or starts a request and waits for it.
+ */
 #ifndef CLIENT_CLIENT_INTERNAL_H
 #define CLIENT_CLIENT_INTERNAL_H
 
+#include <dfaiss/client.h>
+
 #include "base/bytes.h"
-#include "client/client.h"
+#include "message/add.h"
 #include "message/message.h"
+#include "transport/transport.h"
+
+enum { COORDINATOR = 0 }; /* the server that is asked what concerns an index as a whole */
+
+/* ---- questions ---- */
+
+/* How long an answer may take. */
+typedef enum patience {
+    PATIENCE_SHORT, /* options.timeout */
+    PATIENCE_LONG,  /* options.long_timeout */
+} patience_t;
+
+typedef struct question {
+    struct question *next;
+    dfaiss_client_t *client; /* NULL: the client is gone, and the bulk has not left yet */
+    uint64_t correlation;
+    int server;
+    message_kind_t kind;
+    int64_t asked_at;
+    double limit;                    /* seconds; 0: none */
+    bool departed;                   /* the bulk is not read any more */
+    bool answered;                   /* or failed: status says which */
+    bool forgotten;                  /* nobody waits for it any more */
+    bool credit;                     /* counts against the server's credits until its last answer */
+    void (*released)(void *context); /* called once, when the bulk has departed; may be NULL */
+    void *context;
+    dfaiss_status_t status;
+    dfaiss_error_t error;
+    transport_message_t answer; /* status DFAISS_OK: `result` reads what stands behind its outcome */
+    bytes_reader_t result;
+} question_t;
+
+/* Sends. body's memory is taken over, also on failure; the bulk is lent until the question is over. */
+CHECKED dfaiss_status_t question_ask(dfaiss_client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk,
+                                     size_t bulk_size, patience_t patience, question_t **out, dfaiss_error_t *err);
+/* It is answered or has failed, and what was lent to it is free (where it never will be, the client is broken). */
+bool question_over(const question_t *question);
+/* How it ended; it must be over. */
+CHECKED dfaiss_status_t question_outcome(const question_t *question, dfaiss_error_t *err);
+/* Nobody asks for it any more, whether it is over or not. NULL is fine. */
+void question_forget(question_t *question);
+/* The client goes, whether it is over or not. */
+void question_abandon(question_t *question);
+/* Calls `released` when the bulk has departed, which may be now; also after the client is gone. */
+void question_when_departed(question_t *question, void (*released)(void *context), void *context);
+/* Gives the credit back that it counts as. */
+void question_release_credit(question_t *question);
+
+/* Asks a question and waits for it. On success the answer stands in *out (question_forget), otherwise there is none. */
+CHECKED dfaiss_status_t client_ask(dfaiss_client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
+                                   patience_t patience, question_t **out, dfaiss_error_t *err);
+/* The same where nothing but the outcome matters. */
+CHECKED dfaiss_status_t client_tell(dfaiss_client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk,
+                                    size_t bulk_size, patience_t patience, dfaiss_error_t *err);
+/* What names nothing but an index goes to the coordinator. */
+CHECKED dfaiss_status_t client_tell_named(dfaiss_client_t *client, message_kind_t kind, const char *index, patience_t patience, dfaiss_error_t *err);
+
+/* One turn: takes a message that arrived, lets questions fail whose time is over, goes on with requests; where nothing happened and `rest`, rests. */
+void client_turn(dfaiss_client_t *client, bool rest);
+
+/* Waits for everything that is under way. */
+void client_settle(dfaiss_client_t *client);
+
+/* ERR_ARG: client is NULL, or index cannot be a name; the failure of a broken client. Every call that names an index begins with it. */
+CHECKED dfaiss_status_t client_check(const dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
+CHECKED dfaiss_status_t client_check_broken(const dfaiss_client_t *client, dfaiss_error_t *err);
+
+/* ---- requests ---- */
+
+struct dfaiss_request {
+    dfaiss_request_t *next;
+    dfaiss_client_t *client;
+    /* Goes on as far as that goes without waiting, until it has called request_end. */
+    void (*advance)(dfaiss_request_t *request);
+    /* Forgets its questions and frees it. */
+    void (*destroy)(dfaiss_request_t *request);
+    bool ended;
+    dfaiss_status_t status;
+    dfaiss_error_t error;
+    dfaiss_result_t *result; /* of a search that has ended well */
+};
+
+/* Goes on with it at once; from now on `advance` is called in every turn. */
+void request_begin(dfaiss_client_t *client, dfaiss_request_t *request);
+/* error: may be NULL where status is DFAISS_OK. */
+void request_end(dfaiss_request_t *request, dfaiss_status_t status, const dfaiss_error_t *error);
+
+/* ---- adding ---- */
 
 enum { CREDITS = 3 }; /* batches under way to a server: one arrives, one is taken in, one is on its way */
 
-/* A batch that is under way. */
-typedef struct sent_batch {
-    struct sent_batch *next;
-    uint64_t correlation;
-    int server;
-    int64_t first_id;
-    int64_t sent_at;
-    bool acknowledged; /* taken in, but the server is behind with indexing: a second answer frees the credit */
-} sent_batch_t;
+/* The server whose turn it is, once it has a credit, which is taken. */
+CHECKED dfaiss_status_t client_next_server(dfaiss_client_t *client, int *server, dfaiss_error_t *err);
+/* Sends vectors with a credit that was taken, which the question then has; without one on failure. */
+CHECKED dfaiss_status_t client_send_batch(dfaiss_client_t *client, int server, const message_add_t *message, const void *vectors, question_t **out,
+                                          dfaiss_error_t *err);
+/* Ids that server 0 has dealt out to this client for an index. */
+typedef struct id_block {
+    struct id_block *next;
+    char index[MESSAGE_NAME];
+    uint64_t incarnation; /* of the index: a later one of the same name has other ids */
+    int64_t first;
+    int64_t left;
+} id_block_t;
 
-struct client {
+/* After a call that makes another index of a name. */
+void client_forget_ids(dfaiss_client_t *client, const char *index);
+
+/* ---- the client ---- */
+
+typedef struct sent_batch sent_batch_t; /* bulk_load.c */
+
+struct dfaiss_client {
+    dfaiss_world_t *world;
     transport_t *transport;
-    double timeout;
+    dfaiss_client_options_t options;
     uint64_t last_correlation;
+    question_t *questions;
+    dfaiss_request_t *requests;
 
-    /* Why no call can be answered any more: an earlier one was left in the middle, and what it had lent to MPI may still be read. */
+    /* Why no call can be answered any more: an answer was lost, or an earlier call was left in the middle, and MPI may still read what it was lent.
+     */
     dfaiss_status_t broken;
     dfaiss_error_t broken_error;
 
-    /* The one question that is waited for (0: none): its answer, when it came. */
-    uint64_t asked;
-    bool answered;
-    transport_message_t answer;
-    dfaiss_error_t refusal; /* the answer came, but found no memory here; code DFAISS_OK: it did */
-
-    /* Batches. */
     int next_server;
-    int *under_way; /* by server */
+    int *under_way; /* ADDs that count against the credits, by server */
+    id_block_t *ids;
+
     sent_batch_t *batches;
-    dfaiss_status_t batch_status; /* the first failure */
+    dfaiss_status_t batch_status; /* the first failure of a batch */
     dfaiss_error_t batch_error;
     int64_t failed_id;
 };
 
-/* Sends a question to a server (number) and waits for its answer. On success *answer, whose outcome was OK, is the caller's, and *result stands
- * behind the outcome. limited: the client's time-out counts. bulk is borrowed for the call; after a time-out or a failure of the transport, until the
- * transport is destroyed, and every later call fails alike. */
-CHECKED dfaiss_status_t client_ask(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
-                                   bool limited, transport_message_t *answer, bytes_reader_t *result, dfaiss_error_t *err);
-/* The same where nothing but the outcome matters. */
-CHECKED dfaiss_status_t client_tell(client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
-                                    dfaiss_error_t *err);
-
-/* Breaks the client for good; returns status, with `why` in err (may be NULL). */
-dfaiss_status_t client_break(client_t *client, dfaiss_status_t status, const dfaiss_error_t *why, dfaiss_error_t *err);
-/* Why the client is broken; DFAISS_OK where it is not. */
-CHECKED dfaiss_status_t client_check_broken(const client_t *client, dfaiss_error_t *err);
-
-/* One turn of the transport: takes what arrived, or rests. */
-CHECKED dfaiss_status_t client_turn(client_t *client, dfaiss_error_t *err);
-/* Until all batches are answered, well or not. */
-CHECKED dfaiss_status_t client_batches_wait(client_t *client, dfaiss_error_t *err);
-/* An answer that may belong to a batch: true where it did. */
-CHECKED dfaiss_status_t client_batch_answered(client_t *client, const transport_message_t *message, bool *mine, dfaiss_error_t *err);
-
-/* An index's name fits into a message: ERR_ARG. */
-CHECKED dfaiss_status_t client_check_name(const char *index, dfaiss_error_t *err);
+/* No call can be answered any more. */
+void client_break(dfaiss_client_t *client, dfaiss_status_t status, const dfaiss_error_t *error);
 
 #endif

@@ -1,109 +1,63 @@
-/* Indexes as a whole: created, loaded, trained, flushed, saved, dropped; and what the servers tell. Server 0 coordinates all of it. */
+/* Indexes as a whole: created, loaded, saved, dropped, flushed, described. The coordinator is asked for all of it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/bulk_load.h"
 #include "client/client_internal.h"
-#include "message/add.h"
+#include "config/public_config.h"
 #include "message/create.h"
-#include "message/loaded.h"
+#include "message/load.h"
 #include "message/named.h"
 
-enum { COORDINATOR = 0 };
-
-void client_index_clear(client_index_t *index) {
-    free(index->config);
-    *index = (client_index_t){0};
-}
-
-/* Asks a question that is answered with what there is to know of the index. */
-static dfaiss_status_t ask_loaded(client_t *client, message_kind_t kind, bytes_writer_t *body, client_index_t *out, dfaiss_error_t *err) {
-    transport_message_t answer;
-    bytes_reader_t result;
-    message_loaded_t loaded;
-    TRY(client_ask(client, COORDINATOR, kind, body, NULL, 0, false, &answer, &result, err));
-    dfaiss_status_t status = message_loaded_decode(&result, &loaded, err);
-    char *config = status == DFAISS_OK ? strndup(loaded.config, loaded.config_size) : NULL;
-    transport_message_clear(&answer);
-    if (status == DFAISS_OK && !config)
-        status = error_memory(err, loaded.config_size, "a configuration");
-    if (status == DFAISS_OK)
-        *out = (client_index_t){
-            .generation = loaded.generation, .rows = loaded.rows, .next_id = loaded.next_id, .own_ids = loaded.own_ids, .config = config};
-    return status;
-}
-
-dfaiss_status_t client_create_index(client_t *client, const char *index, const char *config, int64_t expected_rows, bool overwrite, bool own_ids,
-                                    client_index_t *out, dfaiss_error_t *err) {
-    TRY(client_check_name(index, err));
-    message_create_t message = {
-        .overwrite = overwrite, .own_ids = own_ids, .expected_rows = expected_rows, .config = config, .config_size = strlen(config)};
-    snprintf(message.index, sizeof message.index, "%s", index);
-    bytes_writer_t body = {0};
-    message_create_encode(&message, &body);
-    return ask_loaded(client, MESSAGE_CREATE, &body, out, err);
-}
-
-dfaiss_status_t client_load_index(client_t *client, const char *index, client_index_t *out, dfaiss_error_t *err) {
-    TRY(client_check_name(index, err));
-    bytes_writer_t body = {0};
-    message_named_encode(index, &body);
-    return ask_loaded(client, MESSAGE_LOAD, &body, out, err);
-}
-
-/* A request that names an index and is answered by its outcome alone. */
-static dfaiss_status_t tell_named(client_t *client, message_kind_t kind, const char *index, dfaiss_error_t *err) {
-    TRY(client_check_name(index, err));
-    bytes_writer_t body = {0};
-    message_named_encode(index, &body);
-    return client_tell(client, COORDINATOR, kind, &body, NULL, 0, err);
-}
-
-dfaiss_status_t client_drop_index(client_t *client, const char *index, dfaiss_error_t *err) {
-    return tell_named(client, MESSAGE_DROP, index, err);
-}
-
-dfaiss_status_t client_train(client_t *client, const char *index, dfaiss_error_t *err) {
-    return tell_named(client, MESSAGE_TRAIN, index, err);
-}
-
-dfaiss_status_t client_flush(client_t *client, const char *index, dfaiss_error_t *err) {
-    return tell_named(client, MESSAGE_FLUSH, index, err);
-}
-
-dfaiss_status_t client_shutdown(client_t *client, dfaiss_error_t *err) {
-    transport_message_t answer;
-    bytes_reader_t result;
-    bytes_writer_t body = {0};
-    /* Servers that have stopped answer no batch. How batches ended is told by client_add_wait. */
-    TRY(client_batches_wait(client, err));
-    message_named_encode("", &body);
-    TRY(client_ask(client, COORDINATOR, MESSAGE_SHUTDOWN, &body, NULL, 0, false, &answer, &result, err));
-    transport_message_clear(&answer);
+/* The answer is whether it worked; what else it tells is not needed here. */
+static dfaiss_status_t tell(dfaiss_client_t *client, message_kind_t kind, bytes_writer_t *body, patience_t patience, dfaiss_error_t *err) {
+    question_t *question = NULL;
+    TRY(client_ask(client, COORDINATOR, kind, body, NULL, 0, patience, &question, err));
+    question_forget(question);
     return DFAISS_OK;
 }
 
-dfaiss_status_t client_sample(client_t *client, const char *index, int server, element_t element, int64_t n, int64_t dim, const void *vectors,
-                              dfaiss_error_t *err) {
-    TRY(client_check_name(index, err));
-    message_add_t message = {.element = element, .n = n, .dim = dim};
+dfaiss_status_t dfaiss_create_index(dfaiss_client_t *client, const char *index, const dfaiss_config_t *config, const dfaiss_create_options_t *options,
+                                    dfaiss_error_t *err) {
+    static const dfaiss_create_options_t usual_options = {0};
+    TRY(client_check(client, index, err));
+    if (!config)
+        return error_null(err, "config");
+    options = options ? options : &usual_options;
+    if (options->expected_vectors < 0)
+        return error_set(err, DFAISS_ERR_ARG, "expected_vectors", "expected_vectors is %lld; expected 0 or more",
+                         (long long)options->expected_vectors);
+    char *text;
+    TRY(config_given_text(config, &text, err));
+    message_create_t message = {.overwrite = options->overwrite,
+                                .own_ids = options->own_ids,
+                                .expected_rows = options->expected_vectors,
+                                .config = text,
+                                .config_size = strlen(text)};
     snprintf(message.index, sizeof message.index, "%s", index);
     bytes_writer_t body = {0};
-    message_add_encode(&message, &body);
-    size_t bytes = (size_t)n * (size_t)dim * element_size(element);
-    return client_tell(client, server, MESSAGE_SAMPLE, &body, vectors, bytes, err);
+    message_create_encode(&message, &body);
+    free(text);
+    client_forget_ids(client, index);
+    return tell(client, MESSAGE_CREATE, &body, PATIENCE_SHORT, err);
 }
 
-dfaiss_status_t client_save(client_t *client, const char *index, int64_t *generation, int64_t *bytes, dfaiss_error_t *err) {
-    TRY(client_check_name(index, err));
-    transport_message_t answer;
-    bytes_reader_t result;
+dfaiss_status_t dfaiss_drop_index(dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {
+    TRY(client_tell_named(client, MESSAGE_DROP, index, PATIENCE_LONG, err));
+    client_forget_ids(client, index);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t client_save(dfaiss_client_t *client, const char *index, int64_t *generation, int64_t *bytes, dfaiss_error_t *err) {
+    TRY(client_check(client, index, err));
+    question_t *question = NULL;
     bytes_writer_t body = {0};
     message_named_encode(index, &body);
-    TRY(client_ask(client, COORDINATOR, MESSAGE_SAVE, &body, NULL, 0, false, &answer, &result, err));
-    int64_t saved_generation = bytes_get_i64(&result), saved_bytes = bytes_get_i64(&result);
-    bool whole = bytes_reader_done(&result);
-    transport_message_clear(&answer);
+    TRY(client_ask(client, COORDINATOR, MESSAGE_SAVE, &body, NULL, 0, PATIENCE_LONG, &question, err));
+    int64_t saved_generation = bytes_get_i64(&question->result), saved_bytes = bytes_get_i64(&question->result);
+    bool whole = bytes_reader_done(&question->result);
+    question_forget(question);
     if (!whole)
         return message_malformed(MESSAGE_ANSWER, err);
     *generation = saved_generation;
@@ -111,26 +65,83 @@ dfaiss_status_t client_save(client_t *client, const char *index, int64_t *genera
     return DFAISS_OK;
 }
 
-static dfaiss_status_t read_statistics(client_t *client, bytes_reader_t *result, message_statistics_t *statistics, dfaiss_error_t *err) {
-    int servers = client_servers(client);
-    for (int i = 0; i < servers; i++) {
-        message_statistics_t one;
-        message_statistics_decode(result, &one);
-        if (result->failed || one.server < 0 || one.server >= servers)
-            return message_malformed(MESSAGE_ANSWER, err);
-        statistics[one.server] = one;
-    }
-    return bytes_reader_done(result) ? DFAISS_OK : message_malformed(MESSAGE_ANSWER, err);
+dfaiss_status_t dfaiss_save_index(dfaiss_client_t *client, const char *index, int64_t *generation, dfaiss_error_t *err) {
+    int64_t saved = 0, bytes = 0;
+    TRY(client_save(client, index, &saved, &bytes, err));
+    if (generation)
+        *generation = saved;
+    return DFAISS_OK;
 }
 
-dfaiss_status_t client_statistics(client_t *client, const char *index, message_statistics_t *statistics, dfaiss_error_t *err) {
-    TRY(client_check_name(index, err));
-    transport_message_t answer;
-    bytes_reader_t result;
+dfaiss_status_t dfaiss_load_index(dfaiss_client_t *client, const char *index, const dfaiss_config_t *overrides, bool force, dfaiss_error_t *err) {
+    TRY(client_check(client, index, err));
+    char *text = NULL;
+    if (overrides)
+        TRY(config_given_text(overrides, &text, err));
+    message_load_t message = {.force = force, .overrides = text, .overrides_size = text ? strlen(text) : 0};
+    snprintf(message.index, sizeof message.index, "%s", index);
+    bytes_writer_t body = {0};
+    message_load_encode(&message, &body);
+    free(text);
+    client_forget_ids(client, index);
+    return tell(client, MESSAGE_LOAD, &body, PATIENCE_LONG, err);
+}
+
+dfaiss_status_t dfaiss_flush(dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {
+    return client_tell_named(client, MESSAGE_FLUSH, index, PATIENCE_LONG, err);
+}
+
+dfaiss_status_t dfaiss_get_config(dfaiss_client_t *client, const char *index, dfaiss_config_t **config, dfaiss_error_t *err) {
+    TRY(client_check(client, index, err));
+    if (!config)
+        return error_null(err, "config");
+    question_t *question = NULL;
     bytes_writer_t body = {0};
     message_named_encode(index, &body);
-    TRY(client_ask(client, COORDINATOR, MESSAGE_STATISTICS, &body, NULL, 0, false, &answer, &result, err));
-    dfaiss_status_t status = read_statistics(client, &result, statistics, err);
-    transport_message_clear(&answer);
+    TRY(client_ask(client, COORDINATOR, MESSAGE_GET_CONFIG, &body, NULL, 0, PATIENCE_SHORT, &question, err));
+    size_t size;
+    const char *text = bytes_get_block(&question->result, &size);
+    dfaiss_status_t status = DFAISS_OK;
+    if (bytes_reader_done(&question->result))
+        status = dfaiss_config_parse(text, size, config, err);
+    else
+        status = message_malformed(MESSAGE_ANSWER, err);
+    question_forget(question);
+    return status;
+}
+
+/* The pointers, then the texts, in one block. */
+static dfaiss_status_t read_names(bytes_reader_t *result, char ***names, int64_t *count, dfaiss_error_t *err) {
+    uint32_t n = bytes_get_u32(result);
+    /* A name takes at least its length. */
+    if (result->failed || n > result->left / 4)
+        return message_malformed(MESSAGE_ANSWER, err);
+    size_t bytes = n * (sizeof(char *) + MESSAGE_NAME);
+    char **block = malloc(bytes > 0 ? bytes : 1);
+    if (!block)
+        return error_memory(err, bytes, "the names of indexes");
+    for (uint32_t i = 0; i < n; i++) {
+        block[i] = (char *)(block + n) + (size_t)i * MESSAGE_NAME;
+        bytes_get_string(result, block[i], MESSAGE_NAME);
+    }
+    if (!bytes_reader_done(result)) {
+        free(block);
+        return message_malformed(MESSAGE_ANSWER, err);
+    }
+    *names = block;
+    *count = n;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t dfaiss_list_indexes(dfaiss_client_t *client, char ***names, int64_t *count, dfaiss_error_t *err) {
+    if (!client || !names || !count)
+        return error_null(err, !client ? "client" : !names ? "names" : "count");
+    TRY(client_check_broken(client, err));
+    question_t *question = NULL;
+    bytes_writer_t body = {0};
+    message_named_encode("", &body);
+    TRY(client_ask(client, COORDINATOR, MESSAGE_LIST, &body, NULL, 0, PATIENCE_SHORT, &question, err));
+    dfaiss_status_t status = read_names(&question->result, names, count, err);
+    question_forget(question);
     return status;
 }

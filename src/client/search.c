@@ -1,161 +1,286 @@
-/* Searching through the lead, and fetching the metadata of what was found from the servers that hold it. */
+/* Searching: one question for each index to this client's lead; the answers are merged here, and metadata is fetched for what remains. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/element.h"
 #include "base/memory.h"
 #include "client/client_internal.h"
-#include "message/fetch.h"
+#include "client/fetch.h"
+#include "client/result.h"
 #include "message/search.h"
 
-static dfaiss_status_t check_arguments(int64_t nq, int64_t dim, int64_t k, int64_t nprobe, dfaiss_error_t *err) {
-    if (nq < 1 || dim < 1)
-        return error_set(err, DFAISS_ERR_ARG, "nq", "%lld queries of dimension %lld; both must be at least 1", (long long)nq, (long long)dim);
-    if (k < 1 || k > MESSAGE_SEARCH_MAX_K)
-        return error_set(err, DFAISS_ERR_ARG, "k", "k is %lld; it must be 1 to %d", (long long)k, MESSAGE_SEARCH_MAX_K);
-    if (nprobe < 0)
-        return error_set(err, DFAISS_ERR_ARG, "nprobe", "nprobe is %lld; it must be at least 1, or 0 for the configured one", (long long)nprobe);
-    return DFAISS_OK;
+typedef struct search_request {
+    dfaiss_request_t request;
+    int64_t nq, dim, k;
+    bool metadata;
+    int index_count;
+    char (*indexes)[MESSAGE_NAME];
+    question_t **questions; /* one an index; NULL once its answer was taken */
+    dfaiss_result_t *result;
+    fetch_t *fetch; /* NULL: has not begun */
+} search_request_t;
+
+/* What the answer to a SEARCH says: the hits in its bulk, and by which metric they stand. */
+typedef struct found {
+    topk_t hits;
+    uint8_t metric;
+    bool larger_is_better;
+} found_t;
+
+static void destroy(dfaiss_request_t *request) {
+    search_request_t *search = (search_request_t *)request;
+    for (int i = 0; search->questions && i < search->index_count; i++)
+        question_forget(search->questions[i]);
+    fetch_destroy(search->fetch);
+    free(search->questions);
+    free(search->indexes);
+    free(search);
 }
 
-dfaiss_status_t client_search(client_t *client, const char *index, int64_t nq, int64_t dim, const float *queries, int64_t k, int64_t nprobe,
-                              void **block, size_t *block_size, dfaiss_error_t *err) {
-    TRY(client_check_name(index, err));
-    TRY(check_arguments(nq, dim, k, nprobe, err));
-    message_search_t message = {.nq = nq, .dim = dim, .k = k, .nprobe = nprobe};
-    snprintf(message.index, sizeof message.index, "%s", index);
-    bytes_writer_t body = {0};
-    message_search_encode(&message, &body);
-    transport_message_t answer;
-    bytes_reader_t result;
-    int lead = transport_number(client->transport) % client_servers(client);
-    TRY(client_ask(client, lead, MESSAGE_SEARCH, &body, queries, (size_t)nq * (size_t)dim * sizeof *queries, true, &answer, &result, err));
+/* ---- answers ---- */
+
+static dfaiss_status_t read_answer(const search_request_t *search, question_t *question, found_t *found, dfaiss_error_t *err) {
     size_t wanted;
-    if (!topk_bytes(nq, k, &wanted) || answer.bulk_size != wanted || !bytes_reader_done(&result)) {
-        transport_message_clear(&answer);
+    TRY(question_outcome(question, err));
+    message_found_t said;
+    TRY(message_found_decode(&question->result, &said, err));
+    if (!topk_bytes(search->nq, search->k, &wanted) || question->answer.bulk_size != wanted)
         return message_malformed(MESSAGE_ANSWER, err);
-    }
-    *block = answer.bulk;
-    *block_size = answer.bulk_size;
-    answer.bulk = NULL;
-    transport_message_clear(&answer);
+    *found =
+        (found_t){.hits = topk_view(question->answer.bulk, search->nq, search->k), .metric = said.metric, .larger_is_better = said.larger_is_better};
     return DFAISS_OK;
 }
 
-/* What one server holds of the hits that are asked for: places in the caller's arrays, in the order in which they are asked for. */
-typedef struct fetched {
-    int64_t n;
-    int64_t *places;
-    int64_t *rows;
-    transport_message_t answer;
-    bytes_reader_t result;
-} fetched_t;
-
-/* Hits that one question asks for, so that neither it nor its answer is ever very large. */
-enum { FETCH_HITS = 16384 };
-
-static dfaiss_status_t ask_server(client_t *client, int server, const char *index, fetched_t *fetched, dfaiss_error_t *err) {
-    message_fetch_t message = {.n = fetched->n, .rows = (const uint8_t *)fetched->rows};
-    snprintf(message.index, sizeof message.index, "%s", index);
-    bytes_writer_t body = {0};
-    message_fetch_encode(&message, &body);
-    return client_ask(client, server, MESSAGE_FETCH, &body, NULL, 0, true, &fetched->answer, &fetched->result, err);
+/* The block becomes the result as it is. */
+static dfaiss_status_t take_single(search_request_t *search, dfaiss_error_t *err) {
+    found_t found;
+    question_t *question = search->questions[0];
+    TRY(read_answer(search, question, &found, err));
+    void *block = question->answer.bulk;
+    question->answer.bulk = NULL;
+    return result_create(block, question->answer.bulk_size, search->nq, search->k, &search->result, err);
 }
 
-/* Keeps where each hit's metadata lies in the answer. */
-static dfaiss_status_t note_blocks(fetched_t *fetched, const uint8_t **blocks, size_t *sizes, dfaiss_error_t *err) {
-    for (int64_t i = 0; i < fetched->n; i++)
-        blocks[fetched->places[i]] = bytes_get_block(&fetched->result, &sizes[fetched->places[i]]);
-    return bytes_reader_done(&fetched->result) ? DFAISS_OK : message_malformed(MESSAGE_ANSWER, err);
-}
-
-static dfaiss_status_t fetch_from(client_t *client, int server, const char *index, int64_t n, const int32_t *servers, const int64_t *rows,
-                                  const int64_t *ids, fetched_t *fetched, const uint8_t **blocks, size_t *sizes, dfaiss_error_t *err) {
-    fetched->n = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || servers[i] != server)
-            continue;
-        fetched->places[fetched->n] = i;
-        fetched->rows[fetched->n++] = rows[i];
+/* The best k of all indexes for one query: each has its own in order, so the best of their first ones is next. Equal scores stand by id, then by
+ * index. */
+static void merge_query(const search_request_t *search, const found_t *found, int64_t *heads, int64_t query) {
+    topk_t *into = &search->result->hits;
+    int64_t begin = query * search->k;
+    memset(heads, 0, (size_t)search->index_count * sizeof *heads);
+    for (int64_t hit = 0; hit < search->k; hit++) {
+        int best = -1;
+        float best_score = 0;
+        int64_t best_id = 0;
+        for (int i = 0; i < search->index_count; i++) {
+            const topk_t *hits = &found[i].hits;
+            if (heads[i] == search->k || hits->ids[begin + heads[i]] < 0)
+                continue;
+            float score = hits->scores[begin + heads[i]];
+            int64_t id = hits->ids[begin + heads[i]];
+            bool better = found[i].larger_is_better ? score > best_score : score < best_score;
+            if (best < 0 || better || (score == best_score && id < best_id)) {
+                best = i;
+                best_score = score;
+                best_id = id;
+            }
+        }
+        if (best < 0)
+            return;
+        int64_t from = begin + heads[best]++;
+        into->ids[begin + hit] = best_id;
+        into->scores[begin + hit] = best_score;
+        into->rows[begin + hit] = found[best].hits.rows[from];
+        into->servers[begin + hit] = found[best].hits.servers[from];
+        search->result->indexes[begin + hit] = best;
     }
-    if (fetched->n == 0)
-        return DFAISS_OK;
-    TRY(ask_server(client, server, index, fetched, err));
-    return note_blocks(fetched, blocks, sizes, err);
 }
 
-/* Appends the blocks of n hits to what is there; ends count from its begin. */
-static dfaiss_status_t append(int64_t n, const uint8_t *const *blocks, const size_t *sizes, bytes_writer_t *metadata, uint64_t *ends,
-                              dfaiss_error_t *err) {
-    for (int64_t i = 0; i < n; i++) {
-        bytes_put(metadata, blocks[i], sizes[i]);
-        ends[i] = metadata->size;
+static dfaiss_status_t make_empty_result(search_request_t *search, dfaiss_error_t *err) {
+    size_t bytes;
+    if (!topk_bytes(search->nq, search->k, &bytes))
+        return error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)search->nq, (long long)search->k);
+    void *block = memory_map(bytes);
+    if (!block)
+        return error_memory(err, bytes, "the hits of a search");
+    topk_t hits = topk_view(block, search->nq, search->k);
+    topk_clear(&hits);
+    return result_create(block, bytes, search->nq, search->k, &search->result, err);
+}
+
+static dfaiss_status_t read_all(const search_request_t *search, found_t *found, dfaiss_error_t *err) {
+    for (int i = 0; i < search->index_count; i++) {
+        TRY(read_answer(search, search->questions[i], &found[i], err));
+        if (found[i].metric != found[0].metric)
+            return error_set(err, DFAISS_ERR_ARG, search->indexes[i],
+                             "index '%s' and index '%s' have different metrics; their scores cannot be compared", search->indexes[0],
+                             search->indexes[i]);
     }
-    return metadata->failed ? error_memory(err, metadata->size, "the metadata of hits") : DFAISS_OK;
+    return DFAISS_OK;
 }
 
-/* Memory for one portion of hits, reused from one to the next. */
-typedef struct fetching {
-    const uint8_t **blocks;
-    size_t *sizes;
-    int64_t *places;
-    int64_t *rows;
-    fetched_t *fetched; /* one a server */
-} fetching_t;
-
-static void clear_answers(fetching_t *fetching, int servers) {
-    for (int server = 0; fetching->fetched && server < servers; server++)
-        transport_message_clear(&fetching->fetched[server].answer);
-}
-
-static dfaiss_status_t fetch_portion(client_t *client, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids,
-                                     fetching_t *fetching, bytes_writer_t *metadata, uint64_t *ends, dfaiss_error_t *err) {
-    int count = client_servers(client);
+static dfaiss_status_t take_several(search_request_t *search, dfaiss_error_t *err) {
+    found_t *found = calloc((size_t)search->index_count, sizeof *found);
+    int64_t *heads = calloc((size_t)search->index_count, sizeof *heads);
     dfaiss_status_t status = DFAISS_OK;
-    memset(fetching->blocks, 0, (size_t)n * sizeof *fetching->blocks);
-    memset(fetching->sizes, 0, (size_t)n * sizeof *fetching->sizes);
-    for (int server = 0; status == DFAISS_OK && server < count; server++) {
-        fetching->fetched[server] = (fetched_t){.places = fetching->places, .rows = fetching->rows};
-        status = fetch_from(client, server, index, n, servers, rows, ids, &fetching->fetched[server], fetching->blocks, fetching->sizes, err);
-    }
+    if (!found || !heads)
+        status = error_memory(err, (size_t)search->index_count * sizeof *found, "a search");
     if (status == DFAISS_OK)
-        status = append(n, fetching->blocks, fetching->sizes, metadata, ends, err);
-    clear_answers(fetching, count);
+        status = read_all(search, found, err);
+    if (status == DFAISS_OK)
+        status = make_empty_result(search, err);
+    for (int64_t query = 0; status == DFAISS_OK && query < search->nq; query++)
+        merge_query(search, found, heads, query);
+    free(heads);
+    free(found);
     return status;
 }
 
-static dfaiss_status_t fetch_all(client_t *client, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids,
-                                 fetching_t *fetching, bytes_writer_t *metadata, uint64_t *ends, dfaiss_error_t *err) {
-    if (!fetching->blocks || !fetching->sizes || !fetching->places || !fetching->rows || !fetching->fetched)
-        return error_memory(err, FETCH_HITS * sizeof(fetched_t), "fetching metadata");
-    for (int64_t first = 0; first < n; first += FETCH_HITS) {
-        int64_t portion = n - first < FETCH_HITS ? n - first : FETCH_HITS;
-        TRY(fetch_portion(client, index, portion, servers + first, rows + first, ids + first, fetching, metadata, ends + first, err));
+static bool all_over(const search_request_t *search) {
+    for (int i = 0; i < search->index_count; i++) {
+        if (!question_over(search->questions[i]))
+            return false;
     }
+    return true;
+}
+
+/* ---- one step after the other ---- */
+
+static void end(search_request_t *search, dfaiss_status_t status, const dfaiss_error_t *error) {
+    if (status == DFAISS_OK) {
+        search->request.result = search->result;
+    } else {
+        dfaiss_result_destroy(search->result);
+    }
+    search->result = NULL;
+    request_end(&search->request, status, error);
+}
+
+static dfaiss_status_t take_answers(search_request_t *search, dfaiss_error_t *err) {
+    TRY(search->index_count == 1 ? take_single(search, err) : take_several(search, err));
+    for (int i = 0; i < search->index_count; i++) {
+        question_forget(search->questions[i]);
+        search->questions[i] = NULL;
+    }
+    if (!search->metadata)
+        return DFAISS_OK;
+    return fetch_create(search->request.client, search->index_count, search->indexes, search->result, &search->fetch, err);
+}
+
+static void advance(dfaiss_request_t *request) {
+    search_request_t *search = (search_request_t *)request;
+    dfaiss_error_t error = {0};
+    bool done = true;
+    dfaiss_status_t status = DFAISS_OK;
+    if (!search->result) {
+        if (!all_over(search))
+            return;
+        status = take_answers(search, &error);
+    }
+    if (status == DFAISS_OK && search->fetch)
+        status = fetch_advance(search->fetch, &done, &error);
+    if (status != DFAISS_OK || done)
+        end(search, status, &error);
+}
+
+/* ---- starting ---- */
+
+static dfaiss_status_t check_sizes(int64_t nq, int64_t dim, int64_t k, const dfaiss_search_options_t *options, dfaiss_error_t *err) {
+    size_t components, bytes;
+    if (nq < 1 || dim < 1)
+        return error_set(err, DFAISS_ERR_ARG, nq < 1 ? "nq" : "dim", "%lld queries of dimension %lld; both must be at least 1", (long long)nq,
+                         (long long)dim);
+    if (!size_multiply((size_t)nq, (size_t)dim, &components) || !size_multiply(components, sizeof(float), &bytes))
+        return error_set(err, DFAISS_ERR_ARG, "nq", "%lld queries of dimension %lld: more than fits into memory", (long long)nq, (long long)dim);
+    if (k < 1 || k > MESSAGE_SEARCH_MAX_K)
+        return error_set(err, DFAISS_ERR_ARG, "k", "k is %lld; it must be 1 to %d", (long long)k, MESSAGE_SEARCH_MAX_K);
+    if (options->nprobe < 0)
+        return error_set(err, DFAISS_ERR_ARG, "nprobe", "nprobe is %lld; it must be at least 1, or 0 for the configured one",
+                         (long long)options->nprobe);
     return DFAISS_OK;
 }
 
-dfaiss_status_t client_fetch(client_t *client, const char *index, int64_t n, const int32_t *servers, const int64_t *rows, const int64_t *ids,
-                             uint8_t **metadata, uint64_t *ends, dfaiss_error_t *err) {
-    TRY(client_check_name(index, err));
-    bytes_writer_t joined = {0};
-    fetching_t fetching = {
-        .blocks = malloc(FETCH_HITS * sizeof *fetching.blocks),
-        .sizes = malloc(FETCH_HITS * sizeof *fetching.sizes),
-        .places = malloc(FETCH_HITS * sizeof *fetching.places),
-        .rows = malloc(FETCH_HITS * sizeof *fetching.rows),
-        .fetched = calloc((size_t)client_servers(client), sizeof *fetching.fetched),
-    };
-    dfaiss_status_t status = fetch_all(client, index, n, servers, rows, ids, &fetching, &joined, ends, err);
-    free(fetching.fetched);
-    free(fetching.rows);
-    free(fetching.places);
-    free(fetching.sizes);
-    free(fetching.blocks);
-    if (status != DFAISS_OK) {
-        bytes_writer_destroy(&joined);
-        return status;
-    }
-    *metadata = joined.data;
+static dfaiss_status_t check_indexes(const dfaiss_client_t *client, int index_count, const char *const *indexes, dfaiss_error_t *err) {
+    if (!client || !indexes)
+        return error_null(err, client ? "indexes" : "client");
+    if (index_count < 1)
+        return error_set(err, DFAISS_ERR_ARG, "index_count", "a search of %d indexes; at least one is needed", index_count);
+    for (int i = 0; i < index_count; i++)
+        TRY(client_check(client, indexes[i], err));
     return DFAISS_OK;
+}
+
+static search_request_t *allocate(int index_count, const char *const *indexes) {
+    search_request_t *search = calloc(1, sizeof *search);
+    if (!search)
+        return NULL;
+    search->request.advance = advance;
+    search->request.destroy = destroy;
+    search->index_count = index_count;
+    search->indexes = calloc((size_t)index_count, sizeof *search->indexes);
+    search->questions = calloc((size_t)index_count, sizeof(question_t *));
+    if (!search->indexes || !search->questions) {
+        destroy(&search->request);
+        return NULL;
+    }
+    for (int i = 0; i < index_count; i++)
+        snprintf(search->indexes[i], sizeof search->indexes[i], "%s", indexes[i]);
+    return search;
+}
+
+static dfaiss_status_t ask(dfaiss_client_t *client, search_request_t *search, int index, const float *queries, int64_t nprobe, dfaiss_error_t *err) {
+    message_search_t message = {.nq = search->nq, .dim = search->dim, .k = search->k, .nprobe = nprobe};
+    memcpy(message.index, search->indexes[index], sizeof message.index);
+    bytes_writer_t body = {0};
+    message_search_encode(&message, &body);
+    int lead = transport_number(client->transport) % transport_servers(client->transport);
+    size_t bytes = (size_t)search->nq * (size_t)search->dim * sizeof *queries;
+    return question_ask(client, lead, MESSAGE_SEARCH, &body, queries, bytes, PATIENCE_SHORT, &search->questions[index], err);
+}
+
+/* What was asked before something failed must be over before the queries are the caller's again. */
+static void take_back(dfaiss_client_t *client, search_request_t *search) {
+    for (int i = 0; i < search->index_count; i++) {
+        while (search->questions[i] && !question_over(search->questions[i]))
+            client_turn(client, true);
+    }
+    destroy(&search->request);
+}
+
+dfaiss_status_t dfaiss_search_start(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim,
+                                    const float *queries, int64_t k, const dfaiss_search_options_t *options, dfaiss_request_t **out,
+                                    dfaiss_error_t *err) {
+    static const dfaiss_search_options_t usual_options = {0};
+    TRY(check_indexes(client, index_count, indexes, err));
+    if (!queries || !out)
+        return error_null(err, queries ? "out" : "queries");
+    options = options ? options : &usual_options;
+    TRY(check_sizes(nq, dim, k, options, err));
+    search_request_t *search = allocate(index_count, indexes);
+    if (!search)
+        return error_memory(err, sizeof *search, "a search");
+    search->nq = nq;
+    search->dim = dim;
+    search->k = k;
+    search->metadata = options->metadata;
+    for (int i = 0; i < index_count; i++) {
+        dfaiss_status_t status = ask(client, search, i, queries, options->nprobe, err);
+        if (status != DFAISS_OK) {
+            take_back(client, search);
+            return status;
+        }
+    }
+    request_begin(client, &search->request);
+    *out = &search->request;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t dfaiss_search(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim, const float *queries,
+                              int64_t k, const dfaiss_search_options_t *options, dfaiss_result_t **out, dfaiss_error_t *err) {
+    dfaiss_request_t *request = NULL;
+    if (!out)
+        return error_null(err, "out");
+    TRY(dfaiss_search_start(client, index_count, indexes, nq, dim, queries, k, options, &request, err));
+    return dfaiss_request_wait(request, out, err);
 }

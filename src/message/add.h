@@ -1,6 +1,6 @@
 /* ADD and SAMPLE: vectors for a server, in the type of the file that they come from; the bulk is element[n][dim].
  *
- * SAMPLE's vectors are only trained on: they have no ids and no metadata.
+ * SAMPLE's vectors are only trained on: they have no ids and no metadata. The answer to ADD is one message_add_outcome_t.
  */
 #ifndef MESSAGE_ADD_H
 #define MESSAGE_ADD_H
@@ -8,12 +8,19 @@
 #include "base/element.h"
 #include "message/message.h"
 
+typedef enum message_add_outcome {
+    MESSAGE_ADD_DONE,
+    MESSAGE_ADD_HELD,              /* done, but the server is behind with indexing: a second answer frees the sender's credit */
+    MESSAGE_ADD_OTHER_INCARNATION, /* not done: the index is not the one whose ids these are */
+} message_add_outcome_t;
+
 typedef struct message_add {
     char index[MESSAGE_NAME];
     element_t element;
     int64_t n;
     int64_t dim;
     int64_t first_id;        /* where ids is NULL: row i has id first_id + i */
+    uint64_t incarnation;    /* of the index that has dealt out first_id; 0: whichever is there */
     const uint8_t *ids;      /* int64_t[n], little-endian, unaligned, or NULL; borrowed */
     const uint8_t *ends;     /* uint64_t[n], likewise: where each row's metadata ends; NULL: no metadata */
     const uint8_t *metadata; /* borrowed */

@@ -28,6 +28,9 @@ enum { MESSAGE_NAME = 256 }; /* an index's name with its final zero */
     X(SEARCH)               \
     X(FETCH)                \
     X(STATISTICS)           \
+    X(RESERVE_IDS)          \
+    X(LIST)                 \
+    X(GET_CONFIG)           \
     X(SHUTDOWN)             \
     X(ANSWER)               \
     X(SPREAD)               \

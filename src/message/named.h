@@ -1,4 +1,5 @@
-/* Requests that say nothing but which index they are about: LOAD, TRAIN, FLUSH, SAVE, DROP, STATISTICS ("" = the server), SHUTDOWN (""). */
+/* Requests that say nothing but which index they are about: TRAIN, FLUSH, SAVE, DROP, GET_CONFIG, STATISTICS ("" = the server), LIST (""), SHUTDOWN
+ * (""). */
 #ifndef MESSAGE_NAMED_H
 #define MESSAGE_NAMED_H
 

@@ -1,7 +1,5 @@
 #include "message/search.h"
 
-#include <stdbool.h>
-
 #include "base/memory.h"
 
 void message_search_encode(const message_search_t *message, bytes_writer_t *out) {
@@ -28,4 +26,15 @@ dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk
     message->k = bytes_get_i64(&in);
     message->nprobe = bytes_get_i64(&in);
     return bytes_reader_done(&in) && in_range(message, bulk_size) ? DFAISS_OK : message_malformed(MESSAGE_SEARCH, err);
+}
+
+void message_found_encode(const message_found_t *message, bytes_writer_t *out) {
+    bytes_put_u8(out, message->metric);
+    bytes_put_u8(out, message->larger_is_better);
+}
+
+dfaiss_status_t message_found_decode(bytes_reader_t *in, message_found_t *message, dfaiss_error_t *err) {
+    message->metric = bytes_get_u8(in);
+    message->larger_is_better = bytes_get_u8(in) != 0;
+    return bytes_reader_done(in) ? DFAISS_OK : message_malformed(MESSAGE_ANSWER, err);
 }

@@ -1,6 +1,9 @@
-/* SEARCH: queries for the client's lead; the bulk is float[nq][dim]. The answer's bulk is a topk block (transport/topk.h). */
+/* SEARCH: queries for the client's lead; the bulk is float[nq][dim]. The answer's body is a message_found_t, its bulk a topk block
+ * (transport/topk.h). */
 #ifndef MESSAGE_SEARCH_H
 #define MESSAGE_SEARCH_H
+
+#include <stdbool.h>
 
 #include "message/message.h"
 
@@ -16,5 +19,14 @@ typedef struct message_search {
 
 void message_search_encode(const message_search_t *message, bytes_writer_t *out);
 CHECKED dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk_size, message_search_t *message, dfaiss_error_t *err);
+
+/* What the scores of an answer mean: answers of indexes with different metrics cannot be compared. */
+typedef struct message_found {
+    uint8_t metric; /* config_metric_t */
+    bool larger_is_better;
+} message_found_t;
+
+void message_found_encode(const message_found_t *message, bytes_writer_t *out);
+CHECKED dfaiss_status_t message_found_decode(bytes_reader_t *in, message_found_t *message, dfaiss_error_t *err);
 
 #endif

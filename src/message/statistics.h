@@ -5,19 +5,21 @@
 #include "message/message.h"
 
 /* field of type int64_t */
-#define STATISTICS_MAP(X)                                                \
-    X(server)                                                            \
-    X(threads)                                                           \
-    X(rows)              /* of the index on this server */               \
-    X(buffered)          /* those of them not indexed yet */             \
-    X(trained)           /* 0 or 1 */                                    \
-    X(index_bytes)       /* codes, rows of lists, links */               \
-    X(metadata_bytes)    /* metadata and explicit ids */                 \
-    X(buffered_bytes)    /* vectors not indexed yet */                   \
-    X(resident_bytes)    /* of the process, now */                       \
-    X(resident_peak)     /* the most it ever was */                      \
-    X(file_bytes)        /* of the file that the last save wrote here */ \
-    X(queries)           /* searched so far */                           \
+#define STATISTICS_MAP(X)                                             \
+    X(server)                                                         \
+    X(threads)                                                        \
+    X(rows)           /* of the index on this server */               \
+    X(buffered)       /* those of them not indexed yet */             \
+    X(trained)        /* 0 or 1 */                                    \
+    X(index_bytes)    /* codes, rows of lists, links */               \
+    X(metadata_bytes) /* metadata and explicit ids */                 \
+    X(buffered_bytes) /* vectors not indexed yet */                   \
+    X(resident_bytes) /* of the process, now */                       \
+    X(resident_peak)  /* the most it ever was */                      \
+    X(file_bytes)     /* of the file that the last save wrote here */ \
+    X(queries)        /* searched so far */                           \
+    X(sent_bytes)     /* by the server, to servers and clients */     \
+    X(received_bytes)                                                 \
     X(build_nanoseconds) /* the builder thread's, spent on indexing so far */
 
 typedef struct message_statistics {

@@ -27,6 +27,7 @@ static dfaiss_status_t create(server_t *server, operation_t *operation, dfaiss_e
     TRY(hosted_add(server, message.index, shard, own, &hosted, err));
     hosted->own_ids = message.own_ids;
     hosted->overwrite = message.overwrite;
+    hosted->incarnation = operation->number;
     return DFAISS_OK;
 }
 

@@ -15,6 +15,8 @@ hosted_t *hosted_find(server_t *server, const char *name) {
 
 dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, dfaiss_error_t *err) {
     hosted_t *hosted = hosted_find(server, name);
+    if (server->closed)
+        return error_set(err, DFAISS_ERR_STATE, name, "the servers were shut down");
     if (!hosted)
         return error_set(err, DFAISS_ERR_NOT_FOUND, name, "there is no index '%s' on the servers", name);
     *out = hosted;

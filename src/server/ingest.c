@@ -33,11 +33,15 @@ static dfaiss_status_t make_batch(const message_add_t *add, transport_message_t 
     return DFAISS_OK;
 }
 
-static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **hosted, dfaiss_error_t *err) {
+static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **hosted, message_add_outcome_t *outcome, dfaiss_error_t *err) {
     transport_message_t *message = &request->message;
     message_add_t decoded;
     TRY(message_add_decode(MESSAGE_ADD, message->body, message->body_size, message->bulk_size, &decoded, err));
     TRY(hosted_get(server, decoded.index, hosted, err));
+    if (decoded.incarnation != 0 && decoded.incarnation != (*hosted)->incarnation) {
+        *outcome = MESSAGE_ADD_OTHER_INCARNATION;
+        return DFAISS_OK;
+    }
     if ((*hosted)->own_ids != (decoded.ids != NULL))
         return error_set(err, DFAISS_ERR_ARG, decoded.index, "index '%s' has %s ids; a batch came %s", decoded.index,
                          (*hosted)->own_ids ? "the caller's" : "assigned", decoded.ids ? "with ids" : "without ids");
@@ -55,13 +59,12 @@ static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **host
     return status;
 }
 
-/* The answer to an ADD: its result says whether the batch counts against the sender's credits until a second answer with the same correlation number
- * comes. */
-static void acknowledge(server_t *server, request_t *request, bool held) {
+/* A batch that is held counts against the sender's credits until a second answer with the same correlation number comes. */
+static void acknowledge(server_t *server, request_t *request, message_add_outcome_t outcome) {
     bytes_writer_t body = {0};
     dfaiss_error_t error = {0};
-    bytes_put_u8(&body, held);
-    if (held)
+    bytes_put_u8(&body, (uint8_t)outcome);
+    if (outcome == MESSAGE_ADD_HELD)
         request_answer_first(server, request, &body);
     else
         request_answer(server, request, DFAISS_OK, &error, &body, NULL, 0);
@@ -69,20 +72,24 @@ static void acknowledge(server_t *server, request_t *request, bool held) {
 }
 
 /* More than a buffer's worth waits for the builder: whoever sends more is made to wait. */
-static bool behind(const hosted_t *hosted) {
-    return !hosted->dropping && hosted->build_status == DFAISS_OK && shard_backlog(hosted->shard) > shard_config(hosted->shard)->buffer_bsz;
+static bool behind(const server_t *server, const hosted_t *hosted) {
+    return !server->closed && !hosted->dropping && hosted->build_status == DFAISS_OK &&
+           shard_backlog(hosted->shard) > shard_config(hosted->shard)->buffer_bsz;
 }
 
 void request_add(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
     hosted_t *hosted = NULL;
-    dfaiss_status_t status = add(server, request, &hosted, &error);
+    message_add_outcome_t outcome = MESSAGE_ADD_DONE;
+    dfaiss_status_t status = add(server, request, &hosted, &outcome, &error);
     if (status != DFAISS_OK) {
         request_answer(server, request, status, &error, NULL, NULL, 0);
         return;
     }
-    acknowledge(server, request, behind(hosted));
-    if (!behind(hosted))
+    if (outcome == MESSAGE_ADD_DONE && behind(server, hosted))
+        outcome = MESSAGE_ADD_HELD;
+    acknowledge(server, request, outcome);
+    if (outcome != MESSAGE_ADD_HELD)
         return;
     hosted->users++;
     transport_message_clear(&request->message);
@@ -96,14 +103,14 @@ bool held_adds_advance(server_t *server) {
     for (request_t **place = &server->held_adds; *place;) {
         request_t *request = *place;
         hosted_t *hosted = request->state;
-        if (behind(hosted)) {
+        if (behind(server, hosted)) {
             place = &request->next;
             continue;
         }
         *place = request->next;
         hosted->users--;
         if (hosted->build_status == DFAISS_OK)
-            acknowledge(server, request, false);
+            acknowledge(server, request, MESSAGE_ADD_DONE);
         else
             request_answer(server, request, hosted->build_status, &hosted->build_error, NULL, NULL, 0);
         something = true;

@@ -58,7 +58,7 @@ static bool start_job(server_t *server) {
 
 static bool start_building(server_t *server, hosted_t *hosted) {
     bool work = false;
-    if (hosted->dropping || hosted->build_status != DFAISS_OK || shard_changing(hosted->shard))
+    if (server->closed || hosted->dropping || hosted->build_status != DFAISS_OK || shard_changing(hosted->shard))
         return false;
     hosted->build_status = shard_build_prepare(hosted->shard, &work, &hosted->build_error);
     if (hosted->build_status != DFAISS_OK || !work)

@@ -20,6 +20,7 @@ typedef struct lead_request {
     struct lead_request *next;
     request_t *request;
     message_search_t search;
+    message_found_t found;
     int64_t next_query; /* the first that is in no tile yet */
     int64_t answered;
     int tiles;  /* under way */
@@ -61,6 +62,10 @@ dfaiss_status_t lead_create(lead_t **out, dfaiss_error_t *err) {
 static void free_lead_request(lead_request_t *asked) {
     memory_unmap(asked->hits, asked->hit_bytes);
     free(asked);
+}
+
+bool lead_idle(const lead_t *lead) {
+    return !lead->requests && lead->tiles == 0;
 }
 
 void lead_destroy(lead_t *lead) {
@@ -107,6 +112,8 @@ static dfaiss_status_t make_lead_request(server_t *server, request_t *request, l
         free_lead_request(asked);
         return status;
     }
+    config_metric_t metric = shard_config(hosted->shard)->metric;
+    asked->found = (message_found_t){.metric = (uint8_t)metric, .larger_is_better = metric != CONFIG_METRIC_l2};
     asked->request = request;
     *out = asked;
     return DFAISS_OK;
@@ -134,7 +141,10 @@ static void answer_if_complete(server_t *server, lead_request_t *asked) {
     void *hits = asked->status == DFAISS_OK ? asked->hits : NULL;
     if (hits)
         asked->hits = NULL;
-    request_answer(server, asked->request, asked->status, &asked->error, NULL, hits, hits ? asked->hit_bytes : 0);
+    bytes_writer_t body = {0};
+    message_found_encode(&asked->found, &body);
+    request_answer(server, asked->request, asked->status, &asked->error, &body, hits, hits ? asked->hit_bytes : 0);
+    bytes_writer_destroy(&body);
     free_lead_request(asked);
 }
 

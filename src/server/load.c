@@ -7,7 +7,9 @@
 
 #include "checkpoint/manifest.h"
 #include "checkpoint/shard_file.h"
-#include "message/loaded.h"
+#include "message/load.h"
+#include "message/named.h"
+#include "server/override.h"
 #include "server/server_internal.h"
 
 /* ---- a server's part ---- */
@@ -21,6 +23,7 @@ typedef struct loading {
     bool own_ids;
     int64_t vectors; /* of the whole index */
     int64_t next_id;
+    bytes_writer_t overrides; /* JSON of keys that have precedence over the file's */
     int server;
     int servers;
     manifest_file_t file;
@@ -29,6 +32,7 @@ typedef struct loading {
 
 static void free_loading(loading_t *loading) {
     shard_content_clear(&loading->content);
+    bytes_writer_destroy(&loading->overrides);
     free(loading->storage);
     free(loading);
 }
@@ -60,6 +64,7 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     /* A storage may have been moved or copied: the next generation belongs where this one was found. */
     if (content->config->index_storage_dir[0])
         snprintf(content->config->index_storage_dir, sizeof content->config->index_storage_dir, "%s", loading->storage);
+    TRY(override_apply(content->config, (const char *)loading->overrides.data, loading->overrides.size, loading->index, err));
     TRY(hosted_team(server, content->config, &own, err));
     dfaiss_status_t status =
         shard_restore(loading->index, content->config, hosted_expected_rows(server, content->config, loading->vectors), server->number,
@@ -75,6 +80,7 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     hosted->own_ids = loading->own_ids;
     hosted->saved_vectors = loading->vectors;
     hosted->next_id = loading->next_id;
+    hosted->incarnation = loading->operation->number;
     hosted->file_bytes = (int64_t)loading->file.bytes;
     return DFAISS_OK;
 }
@@ -89,12 +95,15 @@ static void file_loaded(server_t *server, job_t *job, dfaiss_status_t status, co
     operation_local_end(server, operation, status, &failure);
 }
 
-/* The argument: index, storage, generation, own ids, vectors, next id, then size and checksum of every server's file. */
+/* The argument: index, storage, overrides, generation, own ids, vectors, next id, then size and checksum of every server's file. */
 static dfaiss_status_t decode(server_t *server, const operation_t *operation, loading_t *loading, dfaiss_error_t *err) {
     char storage[PATH_MAX];
     bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
     bytes_get_string(&in, loading->index, sizeof loading->index);
     bytes_get_string(&in, storage, sizeof storage);
+    size_t size;
+    const void *overrides = bytes_get_block(&in, &size);
+    bytes_put(&loading->overrides, overrides, size);
     loading->generation = bytes_get_i64(&in);
     loading->own_ids = bytes_get_u8(&in) != 0;
     loading->vectors = bytes_get_i64(&in);
@@ -108,7 +117,7 @@ static dfaiss_status_t decode(server_t *server, const operation_t *operation, lo
             loading->file = file;
     }
     loading->storage = strdup(storage);
-    if (!loading->storage)
+    if (!loading->storage || loading->overrides.failed)
         return error_memory(err, strlen(storage) + 1, "loading");
     return bytes_reader_done(&in) ? DFAISS_OK : message_malformed(MESSAGE_LOAD, err);
 }
@@ -140,16 +149,47 @@ static void loaded(server_t *server, operation_t *operation, void *context) {
         request_answer_loaded(server, request);
 }
 
-static dfaiss_status_t encode(server_t *server, const char *index, const manifest_generation_t *generation, bytes_writer_t *argument,
-                              dfaiss_error_t *err) {
+/* A request on server 0, from finding what there is to load to the operation of all servers. */
+typedef struct finding {
+    job_t job;
+    request_t *request;
+    message_load_t asked; /* overrides lie in the request's message */
+    const char *storage;  /* the server's */
+    manifest_t manifest;
+    bytes_writer_t argument;
+} finding_t;
+
+static void end_finding(server_t *server, finding_t *finding, dfaiss_status_t status, const dfaiss_error_t *error) {
+    request_t *request = finding->request;
+    manifest_clear(&finding->manifest);
+    bytes_writer_destroy(&finding->argument);
+    free(finding);
+    if (status != DFAISS_OK)
+        request_answer(server, request, status, error, NULL, NULL, 0);
+}
+
+static dfaiss_status_t check_overrides(const finding_t *finding, const manifest_generation_t *generation, dfaiss_error_t *err) {
+    index_config_t *saved = NULL;
+    const char *index = finding->asked.index;
+    TRY(index_config_from_json(generation->config, index, &saved, err));
+    dfaiss_status_t status = override_check(saved, finding->asked.overrides, finding->asked.overrides_size, index, err);
+    index_config_destroy(saved);
+    return status;
+}
+
+static dfaiss_status_t encode(const server_t *server, finding_t *finding, const manifest_generation_t *generation, dfaiss_error_t *err) {
+    const char *index = finding->asked.index;
+    bytes_writer_t *argument = &finding->argument;
     if (generation->servers != server->servers)
         return error_set(err, DFAISS_ERR_ARG, index, "index '%s' was saved by %d servers; this job has %d: start it with --servers %d", index,
                          generation->servers, server->servers, generation->servers);
     if (generation->file_count != generation->servers)
         return error_set(err, DFAISS_ERR_CHECKPOINT, index, "generation %lld of index '%s' names %lld files; %d are expected",
                          (long long)generation->number, index, (long long)generation->file_count, generation->servers);
+    TRY(check_overrides(finding, generation, err));
     bytes_put_string(argument, index);
     bytes_put_string(argument, server->options->storage);
+    bytes_put_block(argument, finding->asked.overrides, finding->asked.overrides_size);
     bytes_put_i64(argument, generation->number);
     bytes_put_u8(argument, generation->own_ids);
     bytes_put_i64(argument, generation->vectors);
@@ -162,50 +202,62 @@ static dfaiss_status_t encode(server_t *server, const char *index, const manifes
     return DFAISS_OK;
 }
 
-/* A request while the builder looks what there is to load: the storage may be slow to answer. */
-typedef struct finding {
-    job_t job;
-    request_t *request;
-    char index[MESSAGE_NAME];
-    const char *storage; /* the server's */
-    manifest_t manifest;
-} finding_t;
-
-static dfaiss_status_t read_manifest(void *context, dfaiss_error_t *err) {
-    finding_t *finding = context;
-    return manifest_read(finding->storage, finding->index, &finding->manifest, err);
+static void start_loading(server_t *server, finding_t *finding) {
+    dfaiss_error_t error = {0};
+    request_t *request = finding->request;
+    bytes_writer_t argument = finding->argument;
+    finding->argument = (bytes_writer_t){0};
+    end_finding(server, finding, DFAISS_OK, &error);
+    operation_start(server, OPERATION_LOAD, &argument, NULL, 0, loaded, request);
 }
 
+static void replaced_is_gone(server_t *server, operation_t *operation, void *context) {
+    finding_t *finding = context;
+    if (operation->status == DFAISS_OK)
+        start_loading(server, finding);
+    else
+        end_finding(server, finding, operation->status, &operation->error);
+}
+
+/* Nothing is lost in memory where the storage has nothing to put in its place. */
 static void manifest_was_read(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *failure) {
     finding_t *finding = job->context;
-    request_t *request = finding->request;
-    bytes_writer_t argument = {0};
+    const char *index = finding->asked.index;
     dfaiss_error_t error = *failure;
     const manifest_generation_t *newest = status == DFAISS_OK ? manifest_newest(&finding->manifest) : NULL;
     if (newest)
-        status = encode(server, finding->index, newest, &argument, &error);
+        status = encode(server, finding, newest, &error);
     else if (status == DFAISS_OK)
-        status = error_set(&error, DFAISS_ERR_NOT_FOUND, finding->index, "index '%s' has no generation in %s", finding->index, finding->storage);
-    manifest_clear(&finding->manifest);
-    free(finding);
-    if (status == DFAISS_OK) {
-        operation_start(server, OPERATION_LOAD, &argument, NULL, 0, loaded, request);
-        return;
+        status = error_set(&error, DFAISS_ERR_NOT_FOUND, index, "index '%s' has no generation in %s", index, finding->storage);
+    if (status != DFAISS_OK) {
+        end_finding(server, finding, status, &error);
+    } else if (hosted_find(server, index)) {
+        bytes_writer_t argument = {0};
+        message_named_encode(index, &argument);
+        operation_start(server, OPERATION_DROP, &argument, NULL, 0, replaced_is_gone, finding);
+    } else {
+        start_loading(server, finding);
     }
-    bytes_writer_destroy(&argument);
-    request_answer(server, request, status, &error, NULL, NULL, 0);
+}
+
+/* On the builder: the storage may be slow to answer. */
+static dfaiss_status_t read_manifest(void *context, dfaiss_error_t *err) {
+    finding_t *finding = context;
+    return manifest_read(finding->storage, finding->asked.index, &finding->manifest, err);
 }
 
 static dfaiss_status_t find_generation(server_t *server, request_t *request, dfaiss_error_t *err) {
-    TRY(manifest_check_name(request->index, err));
-    if (hosted_find(server, request->index))
-        return error_set(err, DFAISS_ERR_EXISTS, request->index, "index '%s' is on the servers already", request->index);
+    message_load_t asked;
+    TRY(message_load_decode(request->message.body, request->message.body_size, &asked, err));
+    TRY(manifest_check_name(asked.index, err));
+    if (hosted_find(server, asked.index) && !asked.force)
+        return error_set(err, DFAISS_ERR_EXISTS, asked.index, "index '%s' is on the servers already", asked.index);
     finding_t *finding = calloc(1, sizeof *finding);
     if (!finding)
         return error_memory(err, sizeof *finding, "loading");
     finding->request = request;
+    finding->asked = asked;
     finding->storage = server->options->storage;
-    memcpy(finding->index, request->index, sizeof finding->index);
     finding->job = (job_t){.work = read_manifest, .done = manifest_was_read, .context = finding};
     job_submit(server, &finding->job);
     return DFAISS_OK;

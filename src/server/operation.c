@@ -20,7 +20,10 @@ static const operation_type_t operation_types[OPERATION_COUNT] = {
     [OPERATION_DROP] = {"drop", operation_drop, NULL},
     [OPERATION_SEARCH] = {"search", operation_search, operation_search_merge},
     [OPERATION_STATISTICS] = {"statistics", operation_statistics, NULL},
-    [OPERATION_SHUTDOWN] = {"shutdown", operation_shutdown, NULL},
+    [OPERATION_OPEN] = {"open", operation_open, NULL},
+    [OPERATION_CLOSE] = {"close", operation_close, NULL},
+    [OPERATION_QUIET] = {"quiet", operation_quiet, NULL},
+    [OPERATION_STOP] = {"stop", operation_stop, NULL},
 };
 
 const operation_type_t *operation_type(uint32_t kind) {

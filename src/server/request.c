@@ -21,8 +21,13 @@ static const struct {
     [MESSAGE_SEARCH] = {request_search, false},
     [MESSAGE_FETCH] = {request_fetch, false},
     [MESSAGE_STATISTICS] = {request_statistics, false},
+    [MESSAGE_RESERVE_IDS] = {request_reserve_ids, false},
+    [MESSAGE_LIST] = {request_list, false},
+    [MESSAGE_GET_CONFIG] = {request_get_config, false},
     [MESSAGE_SHUTDOWN] = {request_shutdown, false},
 };
+
+enum { NO_CLIENT = -1 }; /* in place of a client's rank: what the servers do without being asked */
 
 typedef struct mapped_block {
     void *data;
@@ -63,6 +68,16 @@ static bool control_is_running(server_t *server, const char *index) {
     return false;
 }
 
+static void handle(server_t *server, request_t *request) {
+    dfaiss_error_t error = {0};
+    if (!server->closed) {
+        handlers[request->kind].handle(server, request);
+        return;
+    }
+    dfaiss_status_t status = error_set(&error, DFAISS_ERR_STATE, message_kind_name(request->kind), "the servers were shut down");
+    request_answer(server, request, status, &error, NULL, NULL, 0);
+}
+
 /* Starts the first control request that waits for an index, where none is running. */
 static void start_waiting_control(server_t *server, const char *index) {
     if (control_is_running(server, index))
@@ -70,7 +85,7 @@ static void start_waiting_control(server_t *server, const char *index) {
     for (request_t *request = server->control; request; request = request->next) {
         if (!request->running && strcmp(request->index, index) == 0) {
             request->running = true;
-            handlers[request->kind].handle(server, request);
+            handle(server, request);
             return;
         }
     }
@@ -88,7 +103,10 @@ void request_answer(server_t *server, request_t *request, dfaiss_status_t status
     message_outcome_encode(status, error, &answer);
     if (body && status == DFAISS_OK)
         bytes_put(&answer, body->data, body->size);
-    send_answer(server, request, &answer, bulk, bulk_size);
+    if (request->client == NO_CLIENT)
+        preload_ended(server, status, error);
+    else
+        send_answer(server, request, &answer, bulk, bulk_size);
     bytes_writer_destroy(&answer);
     bool control = request->kind < MESSAGE_KIND_COUNT && handlers[request->kind].control;
     char index[MESSAGE_NAME];
@@ -121,7 +139,7 @@ static void take_control_turn(server_t *server, request_t *request) {
     }
     request->running = !wait;
     if (request->running)
-        handlers[request->kind].handle(server, request);
+        handle(server, request);
 }
 
 /* NULL, and the server fails, where there is no memory. */
@@ -144,15 +162,8 @@ void request_refuse(server_t *server, const transport_message_t *message, dfaiss
         request_answer(server, request, status, error, NULL, NULL, 0);
 }
 
-void request_on_message(server_t *server, transport_message_t *message) {
-    request_t *request = make_request(server, message);
+static void begin(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
-    if (!request) {
-        transport_message_clear(message);
-        return;
-    }
-    request->message = *message;
-    *message = (transport_message_t){0};
     if (request->kind >= MESSAGE_KIND_COUNT || !handlers[request->kind].handle) {
         dfaiss_status_t status = error_set(&error, DFAISS_ERR_PEER, "", "a server does not take messages of kind %u (%s)", (unsigned)request->kind,
                                            message_kind_name(request->kind));
@@ -160,16 +171,52 @@ void request_on_message(server_t *server, transport_message_t *message) {
     } else if (handlers[request->kind].control) {
         take_control_turn(server, request);
     } else {
-        handlers[request->kind].handle(server, request);
+        handle(server, request);
     }
 }
 
+void request_on_message(server_t *server, transport_message_t *message) {
+    request_t *request = make_request(server, message);
+    if (!request) {
+        transport_message_clear(message);
+        return;
+    }
+    request->message = *message;
+    *message = (transport_message_t){0};
+    if (server->open)
+        begin(server, request);
+    else
+        LIST_APPEND(server->postponed, request);
+}
+
+void requests_open(server_t *server) {
+    server->open = true;
+    while (server->postponed) {
+        request_t *request = server->postponed;
+        server->postponed = request->next;
+        request->next = NULL;
+        begin(server, request);
+    }
+}
+
+dfaiss_status_t request_own(server_t *server, message_kind_t kind, bytes_writer_t *body, dfaiss_error_t *err) {
+    request_t *request = calloc(1, sizeof *request);
+    if (!request)
+        return error_memory(err, sizeof *request, "a request");
+    request->client = NO_CLIENT;
+    request->kind = kind;
+    request->message.body = body->data;
+    request->message.body_size = body->size;
+    begin(server, request);
+    return DFAISS_OK;
+}
+
 void requests_clear(server_t *server) {
-    for (int list = 0; list < 2; list++) {
-        request_t **head = list ? &server->held_adds : &server->control;
-        while (*head) {
-            request_t *request = *head;
-            *head = request->next;
+    request_t **const lists[] = {&server->control, &server->held_adds, &server->postponed, &server->shutdown};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        while (*lists[i]) {
+            request_t *request = *lists[i];
+            *lists[i] = request->next;
             free_request(request);
         }
     }

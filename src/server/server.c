@@ -93,6 +93,7 @@ static bool turn(server_t *server) {
     something |= lead_advance(server);
     something |= searches_advance(server);
     something |= operations_advance(server);
+    something |= ending_advance(server);
     return something;
 }
 
@@ -150,6 +151,7 @@ dfaiss_status_t server_run(transport_t *transport, const server_options_t *optio
     warn_of_crowding(&server);
     dfaiss_status_t status = set_up(&server, err);
     if (status == DFAISS_OK) {
+        preload(&server);
         loop(&server);
         status = server.failed;
         if (status != DFAISS_OK && err)

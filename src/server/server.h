@@ -6,11 +6,13 @@
 #include "transport/transport.h"
 
 typedef struct server_options {
-    const char *storage; /* folder of checkpoints; borrowed */
-    int threads;         /* of searches, and of the builder; 0: the cores this rank may use, shared out over the servers that share them */
+    const char *storage;     /* folder of checkpoints; borrowed */
+    const char *const *load; /* names of indexes that are loaded before the first request is answered, the same for all servers; borrowed */
+    int load_count;
+    int threads; /* of searches, and of the builder; 0: the cores this rank may use, shared out over the servers that share them */
 } server_options_t;
 
-/* Serves until a client asks for shut-down. Collective over the servers; blocks. The failure of a request goes to the client that asked. It returns a
+/* Serves until all clients have left. Collective over the servers; blocks. The failure of a request goes to the client that asked. It returns a
  * failure where this rank cannot go on (MPI failed, no memory for its own threads or messages): the other ranks do not know of it, so the job has to
  * be aborted. */
 CHECKED dfaiss_status_t server_run(transport_t *transport, const server_options_t *options, dfaiss_error_t *err);

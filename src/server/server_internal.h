@@ -32,7 +32,8 @@ typedef struct hosted {
     bool overwrite;        /* the next save replaces what the storage has under this name */
     int64_t generation;    /* loaded or saved last; 0: none */
     int64_t saved_vectors; /* of the whole index, in that generation */
-    int64_t next_id;       /* greater than every id in that generation */
+    int64_t next_id;       /* greater than every id in that generation, and on server 0 than every id that was dealt out */
+    uint64_t incarnation;  /* the same on all servers; an index that comes later under the same name has another */
     int64_t file_bytes;    /* of this server's file of it */
     int users;             /* operations, jobs and searches that hold on to the shard */
     int64_t queries;
@@ -97,7 +98,10 @@ typedef enum operation_kind {
     OPERATION_DROP,
     OPERATION_SEARCH,
     OPERATION_STATISTICS,
-    OPERATION_SHUTDOWN,
+    OPERATION_OPEN,
+    OPERATION_CLOSE,
+    OPERATION_QUIET,
+    OPERATION_STOP,
     OPERATION_COUNT
 } operation_kind_t;
 
@@ -156,7 +160,10 @@ void operation_drop(server_t *server, operation_t *operation);
 void operation_search(server_t *server, operation_t *operation);
 void operation_search_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size);
 void operation_statistics(server_t *server, operation_t *operation);
-void operation_shutdown(server_t *server, operation_t *operation);
+void operation_open(server_t *server, operation_t *operation);
+void operation_close(server_t *server, operation_t *operation);
+void operation_quiet(server_t *server, operation_t *operation);
+void operation_stop(server_t *server, operation_t *operation);
 
 /* ---- requests of clients ---- */
 
@@ -187,6 +194,10 @@ void request_fail_and_drop(server_t *server, request_t *request, const dfaiss_er
 void request_on_message(server_t *server, transport_message_t *message);
 /* Answers a message of a client that is not there: its source, kind and correlation are. */
 void request_refuse(server_t *server, const transport_message_t *message, dfaiss_status_t status, const dfaiss_error_t *error);
+/* From now on requests are answered, first those that came before. */
+void requests_open(server_t *server);
+/* Does what a client might have asked for; body is taken over on success. preload_ended is told the outcome. */
+CHECKED dfaiss_status_t request_own(server_t *server, message_kind_t kind, bytes_writer_t *body, dfaiss_error_t *err);
 void requests_clear(server_t *server);
 
 /* Handlers of requests: each ends with request_answer, now or later. */
@@ -201,6 +212,9 @@ void request_drop(server_t *server, request_t *request);
 void request_search(server_t *server, request_t *request);
 void request_fetch(server_t *server, request_t *request);
 void request_statistics(server_t *server, request_t *request);
+void request_reserve_ids(server_t *server, request_t *request);
+void request_list(server_t *server, request_t *request);
+void request_get_config(server_t *server, request_t *request);
 void request_shutdown(server_t *server, request_t *request);
 
 /* Answers adds that were held back, where the builder has caught up. */
@@ -210,6 +224,13 @@ bool flushes_advance(server_t *server);
 /* Removes indexes that were dropped, when nobody uses them any more. */
 bool drops_advance(server_t *server);
 
+/* Begins to load what the options name. */
+void preload(server_t *server);
+/* One of them is loaded, or the server fails. */
+void preload_ended(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error);
+/* Closes after SHUTDOWN, and stops when all clients have left. */
+bool ending_advance(server_t *server);
+
 /* ---- searching ---- */
 
 typedef struct lead lead_t;
@@ -217,6 +238,8 @@ typedef struct active_search active_search_t;
 
 CHECKED dfaiss_status_t lead_create(lead_t **out, dfaiss_error_t *err);
 void lead_destroy(lead_t *lead);
+/* No search of a client is under way here. */
+bool lead_idle(const lead_t *lead);
 /* Puts waiting requests into operations. */
 bool lead_advance(server_t *server);
 /* Runs one slice of one search of this server's shards. */
@@ -250,6 +273,12 @@ struct server {
     void *merge_scratch;
     size_t merge_scratch_size;
 
+    int loading;          /* indexes that are still to be there before requests are answered */
+    bool open;            /* requests are answered */
+    request_t *postponed; /* until then */
+    request_t *shutdown;  /* waits until control requests have ended */
+    bool closed;          /* was shut down: requests are refused */
+    bool ending;          /* server 0 has begun to end all */
     bool stopping;
     dfaiss_status_t failed; /* see server_fail */
     dfaiss_error_t failure;

@@ -1,4 +1,4 @@
-/* STATISTICS: what every server tells of itself and of an index; and SHUTDOWN. */
+/* STATISTICS: what every server tells of itself and of an index. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,11 +32,14 @@ void operation_statistics(server_t *server, operation_t *operation) {
     if (status == DFAISS_OK && index[0])
         status = hosted_get(server, index, &hosted, &error);
     if (status == DFAISS_OK) {
+        transport_counts_t counts = transport_counts(server->transport);
         message_statistics_t statistics = {
             .server = server->number,
             .threads = server->threads,
             .resident_bytes = (int64_t)memory_resident(),
             .resident_peak = (int64_t)memory_resident_peak(),
+            .sent_bytes = (int64_t)counts.sent_bytes,
+            .received_bytes = (int64_t)counts.received_bytes,
         };
         if (hosted)
             describe_index(hosted, &statistics);
@@ -53,17 +56,6 @@ void request_statistics(server_t *server, request_t *request) {
     bytes_writer_t argument = {0};
     bytes_put(&argument, request->message.body, request->message.body_size);
     operation_start(server, OPERATION_STATISTICS, &argument, NULL, 0, answer_result, request);
-}
-
-void operation_shutdown(server_t *server, operation_t *operation) {
-    dfaiss_error_t error = {0};
-    server->stopping = true;
-    operation_local_end(server, operation, DFAISS_OK, &error);
-}
-
-void request_shutdown(server_t *server, request_t *request) {
-    bytes_writer_t argument = {0};
-    operation_start(server, OPERATION_SHUTDOWN, &argument, NULL, 0, answer_result, request);
 }
 
 void request_answer_loaded(server_t *server, request_t *request) {

@@ -3,13 +3,13 @@
 #include "check.h"
 
 #include <math.h>
+#include <dfaiss/dfaiss.h>
 #include <mpi.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "client/client.h"
-#include "server/server.h"
+#include "client/bulk_load.h"
 
 enum { DIM = 24, ROWS = 3000, MORE = 500, QUERIES = 60, K = 10, SEED = 20261124 };
 
@@ -37,7 +37,7 @@ static kind_t kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-static client_t *client;
+static dfaiss_client_t *client;
 static dfaiss_error_t error;
 static float *base, *queries;
 
@@ -60,40 +60,39 @@ static void add(const kind_t *kind, int64_t first, int64_t n) {
 }
 
 static void search(const kind_t *kind, int64_t *ids, float *scores) {
-    void *block;
-    size_t block_size;
-    assert_ok(client_search(client, kind->name, QUERIES, DIM, queries, K, 0, &block, &block_size, &error), error);
-    topk_t hits = topk_view(block, QUERIES, K);
-    memcpy(ids, hits.ids, QUERIES * K * sizeof *ids);
-    memcpy(scores, hits.scores, QUERIES * K * sizeof *scores);
-    memory_unmap(block, block_size);
+    dfaiss_result_t *result = NULL;
+    assert_ok(dfaiss_search(client, 1, &kind->name, QUERIES, DIM, queries, K, NULL, &result, &error), error);
+    memcpy(ids, dfaiss_result_ids(result), QUERIES * K * sizeof *ids);
+    memcpy(scores, dfaiss_result_scores(result), QUERIES * K * sizeof *scores);
+    dfaiss_result_destroy(result);
 }
 
 static void build(kind_t *kind) {
-    client_index_t made;
-    int64_t generation, bytes;
-    assert_ok(client_create_index(client, kind->name, kind->config, ROWS + MORE, false, false, &made, &error), error);
-    client_index_clear(&made);
+    dfaiss_config_t *config = NULL;
+    dfaiss_create_options_t options = {.expected_vectors = ROWS + MORE};
+    assert_ok(dfaiss_config_parse(kind->config, strlen(kind->config), &config, &error), error);
+    assert_ok(dfaiss_create_index(client, kind->name, config, &options, &error), error);
+    dfaiss_config_destroy(config);
     if (kind->trained) {
         assert_ok(client_sample(client, kind->name, 0, ELEMENT_f32, ROWS, DIM, base, &error), error);
         assert_ok(client_train(client, kind->name, &error), error);
     }
     add(kind, 0, ROWS);
     if (kind->trained)
-        assert_ok(client_flush(client, kind->name, &error), error);
+        assert_ok(dfaiss_flush(client, kind->name, &error), error);
     if (kind->waits)
         add(kind, ROWS, MORE);
     search(kind, kind->ids, kind->scores);
-    assert_ok(client_save(client, kind->name, &generation, &bytes, &error), error);
+    assert_ok(dfaiss_save_index(client, kind->name, NULL, &error), error);
 }
 
 static void check_restarted(const kind_t *kind) {
     static int64_t ids[QUERIES * K];
     static float scores[QUERIES * K];
-    client_index_t loaded;
-    assert_ok(client_load_index(client, kind->name, &loaded, &error), error);
-    assert_int_equal(loaded.rows, kind->waits ? ROWS + MORE : ROWS);
-    client_index_clear(&loaded);
+    int64_t rows = 0;
+    assert_ok(dfaiss_load_index(client, kind->name, NULL, false, &error), error);
+    assert_ok(dfaiss_get_ntotal(client, kind->name, &rows, &error), error);
+    assert_int_equal(rows, kind->waits ? ROWS + MORE : ROWS);
     search(kind, ids, scores);
     for (int i = 0; i < QUERIES * K; i++) {
         if (ids[i] != kind->ids[i] || fabsf(scores[i] - kind->scores[i]) > 1e-5F * fabsf(kind->scores[i]))
@@ -121,20 +120,20 @@ static int run_client(int job) {
 
 /* Collective: servers serve until the client has run its test. */
 static int run_job(bool server, const char *storage, int job) {
-    transport_t *transport = NULL;
-    int failed = transport_create(MPI_COMM_WORLD, server, &transport, &error) != DFAISS_OK;
+    dfaiss_world_t *world = NULL;
+    int failed = dfaiss_world_create(MPI_COMM_WORLD, server ? DFAISS_ROLE_SERVER : DFAISS_ROLE_CLIENT, &world, &error) != DFAISS_OK;
     if (!failed && server) {
-        server_options_t options = {.storage = storage, .threads = 1};
-        failed = server_run(transport, &options, &error) != DFAISS_OK;
+        dfaiss_server_options_t options = {.storage = storage, .threads = 1};
+        failed = dfaiss_serve(world, &options, &error) != DFAISS_OK;
     } else if (!failed) {
-        failed = client_create(transport, 60, &client, &error) != DFAISS_OK;
+        dfaiss_client_options_t options = {.timeout = 60};
+        failed = dfaiss_client_create(world, &options, &client, &error) != DFAISS_OK;
         failed = failed || run_client(job) != 0;
-        failed |= client_shutdown(client, &error) != DFAISS_OK;
-        client_destroy(client);
+        dfaiss_client_destroy(client);
     }
     if (failed && error.code != DFAISS_OK)
         fprintf(stderr, "%s: %s\n", server ? "server" : "client", error.text);
-    transport_destroy(transport);
+    dfaiss_world_destroy(world);
     return failed;
 }
 

@@ -3,19 +3,20 @@
 #include "check.h"
 
 #include <math.h>
+#include <dfaiss/dfaiss.h>
 #include <mpi.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "client/client.h"
-#include "server/server.h"
+#include "client/bulk_load.h"
+#include "transport/topk.h"
 
 enum { DIM = 24, K = 10, SEED = 20261123 };
 enum { REFUSED_ROWS = 997 }; /* no server has memory for a message with so many vectors */
 
-static client_t *client;
+static dfaiss_client_t *client;
 static MPI_Comm clients; /* the client ranks */
 static int client_number, client_count;
 static dfaiss_error_t error;
@@ -70,14 +71,33 @@ static void brute_force(const float *base, int64_t n, const float *query, int64_
         ids[found] = -1;
 }
 
+static dfaiss_status_t try_create(const char *index, const char *text, const dfaiss_create_options_t *options) {
+    dfaiss_config_t *config;
+    TRY(dfaiss_config_parse(text, strlen(text), &config, &error));
+    dfaiss_status_t status = dfaiss_create_index(client, index, config, options, &error);
+    dfaiss_config_destroy(config);
+    return status;
+}
+
 static void create(const char *index, const char *config, int64_t expected_rows) {
-    client_index_t made;
-    assert_ok(client_create_index(client, index, config, expected_rows, false, false, &made, &error), error);
-    client_index_clear(&made);
+    dfaiss_create_options_t options = {.expected_vectors = expected_rows};
+    assert_ok(try_create(index, config, &options), error);
+}
+
+static dfaiss_status_t search(const char *index, int64_t nq, int64_t dim, const float *queries, int64_t k, int64_t nprobe, dfaiss_result_t **result) {
+    dfaiss_search_options_t options = {.nprobe = nprobe};
+    return dfaiss_search(client, 1, &index, nq, dim, queries, k, &options, result, &error);
+}
+
+static dfaiss_result_t *search_with_metadata(const char *index, int64_t nq, const float *queries, int64_t k) {
+    dfaiss_search_options_t options = {.metadata = true};
+    dfaiss_result_t *result = NULL;
+    assert_ok(dfaiss_search(client, 1, &index, nq, DIM, queries, k, &options, &result, &error), error);
+    return result;
 }
 
 static void drop(const char *index) {
-    assert_ok(client_drop_index(client, index, &error), error);
+    assert_ok(dfaiss_drop_index(client, index, &error), error);
 }
 
 /* Adds rows first to first + n - 1 of base, in batches of `each`; ids are row numbers. */
@@ -97,20 +117,19 @@ static void add(const char *index, const float *base, int64_t first, int64_t n, 
 
 /* Searches and counts how many of the true neighbours were found. */
 static double search_recall(const char *index, const float *base, int64_t n, const float *queries, int64_t nq, int64_t nprobe) {
-    void *block;
-    size_t block_size;
+    dfaiss_result_t *result = NULL;
     int64_t right = 0;
-    assert_ok(client_search(client, index, nq, DIM, queries, K, nprobe, &block, &block_size, &error), error);
-    topk_t hits = topk_view(block, nq, K);
+    assert_ok(search(index, nq, DIM, queries, K, nprobe, &result), error);
+    const int64_t *ids = dfaiss_result_ids(result);
     for (int64_t query = 0; query < nq; query++) {
         int64_t truth[K];
         brute_force(base, n, queries + query * DIM, truth);
         for (int i = 0; i < K; i++) {
             for (int j = 0; j < K; j++)
-                right += truth[i] == hits.ids[query * K + j];
+                right += truth[i] == ids[query * K + j];
         }
     }
-    memory_unmap(block, block_size);
+    dfaiss_result_destroy(result);
     return (double)right / (double)(nq * K);
 }
 
@@ -128,7 +147,7 @@ static void test_flat_is_exact(void **state) {
     check_exact("flat", base, 2500, queries, 300);
     add("flat", base, 2500, 2500, 100);
     check_exact("flat", base, 5000, queries, 1);
-    assert_ok(client_flush(client, "flat", &error), error);
+    assert_ok(dfaiss_flush(client, "flat", &error), error);
     check_exact("flat", base, 5000, queries, 300);
     drop("flat");
     free(queries);
@@ -138,19 +157,20 @@ static void test_flat_is_exact(void **state) {
 static void test_fewer_vectors_than_k(void **state) {
     (void)state;
     float *base = make_vectors(3, 3);
-    void *block;
-    size_t block_size;
+    dfaiss_result_t *result = NULL;
     create("few", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", 3);
-    assert_ok(client_search(client, "few", 1, DIM, base, K, 0, &block, &block_size, &error), error);
-    assert_int_equal(topk_view(block, 1, K).ids[0], -1);
-    memory_unmap(block, block_size);
+    assert_ok(search("few", 1, DIM, base, K, 0, &result), error);
+    assert_int_equal(dfaiss_result_ids(result)[0], -1);
+    dfaiss_result_destroy(result);
     add("few", base, 0, 3, 1);
-    assert_ok(client_search(client, "few", 1, DIM, base, K, 0, &block, &block_size, &error), error);
-    topk_t hits = topk_view(block, 1, K);
-    assert_int_equal(hits.ids[0], 0);
-    assert_true(hits.scores[0] == 0);
-    assert_true(hits.ids[2] >= 0 && hits.ids[3] == -1);
-    memory_unmap(block, block_size);
+    assert_ok(search("few", 1, DIM, base, K, 0, &result), error);
+    assert_int_equal(dfaiss_result_ids(result)[0], 0);
+    assert_true(dfaiss_result_scores(result)[0] == 0);
+    assert_int_equal(dfaiss_result_count(result, 0), 3);
+    assert_int_equal(dfaiss_result_ids(result)[3], -1);
+    assert_int_equal(dfaiss_result_indexes(result)[2], 0);
+    assert_int_equal(dfaiss_result_indexes(result)[3], -1);
+    dfaiss_result_destroy(result);
     drop("few");
     free(base);
 }
@@ -166,7 +186,7 @@ static void test_ivf_before_and_after_training(void **state) {
     check_exact("ivf", base, 3000, queries, 100);
     add("ivf", base, 3000, 3000, 200);
     check_exact("ivf", base, 6000, queries, 100);
-    assert_ok(client_flush(client, "ivf", &error), error);
+    assert_ok(dfaiss_flush(client, "ivf", &error), error);
     check_exact("ivf", base, 6000, queries, 100);
     assert_true(search_recall("ivf", base, 6000, queries, 100, 1) < 1);
     message_statistics_t statistics[64];
@@ -195,7 +215,7 @@ static void test_local_training(void **state) {
         assert_ok(client_sample(client, "local", server, ELEMENT_f32, 400, DIM, base + server * 10 * DIM, &error), error);
     assert_ok(client_train(client, "local", &error), error);
     add("local", base, 0, 4000, 150);
-    assert_ok(client_flush(client, "local", &error), error);
+    assert_ok(dfaiss_flush(client, "local", &error), error);
     check_exact("local", base, 4000, queries, 50);
     drop("local");
     free(queries);
@@ -219,7 +239,7 @@ static void test_failed_training_can_be_repeated(void **state) {
     assert_fails(client_train(client, "again", &error), DFAISS_ERR_STATE, error, "trained");
     assert_fails(client_sample(client, "again", 0, ELEMENT_f32, 10, DIM, base, &error), DFAISS_ERR_STATE, error, "trained");
     add("again", base, 0, 1000, 50);
-    assert_ok(client_flush(client, "again", &error), error);
+    assert_ok(dfaiss_flush(client, "again", &error), error);
     check_exact("again", base, 1000, base, 20);
     drop("again");
     free(base);
@@ -230,7 +250,7 @@ static void test_large_metadata(void **state) {
     (void)state;
     enum { N = 40, SIZE = 1 << 20 };
     float *base = make_vectors(N, 13);
-    uint8_t *text = malloc((size_t)N * SIZE), *metadata;
+    uint8_t *text = malloc((size_t)N * SIZE);
     uint64_t ends[N];
     assert_non_null(text);
     for (int i = 0; i < N; i++) {
@@ -241,15 +261,14 @@ static void test_large_metadata(void **state) {
     client_batch_t batch = {.element = ELEMENT_f32, .n = N, .dim = DIM, .vectors = base, .metadata_ends = ends, .metadata = text};
     assert_ok(client_add(client, "large", &batch, &error), error);
     assert_ok(client_add_wait(client, NULL, &error), error);
-    void *block;
-    size_t block_size;
-    assert_ok(client_search(client, "large", N, DIM, base, 1, 0, &block, &block_size, &error), error);
-    topk_t hits = topk_view(block, N, 1);
-    assert_ok(client_fetch(client, "large", N, hits.servers, hits.rows, hits.ids, &metadata, ends, &error), error);
-    assert_int_equal(ends[N - 1], (uint64_t)N * SIZE);
-    assert_memory_equal(metadata, text, (size_t)N * SIZE);
-    free(metadata);
-    memory_unmap(block, block_size);
+    dfaiss_result_t *result = search_with_metadata("large", N, base, 1);
+    for (int i = 0; i < N; i++) {
+        size_t size;
+        const void *metadata = dfaiss_result_metadata(result, i, 0, &size);
+        assert_int_equal(size, SIZE);
+        assert_memory_equal(metadata, text + (size_t)i * SIZE, SIZE);
+    }
+    dfaiss_result_destroy(result);
     drop("large");
     free(text);
     free(base);
@@ -279,24 +298,18 @@ static void test_metadata_comes_back(void **state) {
         assert_ok(client_add(client, "told", &batch, &error), error);
     }
     assert_ok(client_add_wait(client, NULL, &error), error);
-    void *block;
-    size_t block_size;
-    assert_ok(client_search(client, "told", N, DIM, base, 1, 0, &block, &block_size, &error), error);
-    topk_t hits = topk_view(block, N, 1);
-    uint8_t *metadata;
-    uint64_t ends[N];
-    assert_ok(client_fetch(client, "told", N, hits.servers, hits.rows, hits.ids, &metadata, ends, &error), error);
+    dfaiss_result_t *result = search_with_metadata("told", N, base, 1);
     for (int i = 0; i < N; i++) {
         char expected[16] = "";
         if (i % 4 != 3)
             snprintf(expected, sizeof expected, "row %d", i);
-        uint64_t begin = i ? ends[i - 1] : 0;
-        assert_int_equal(hits.ids[i], 1000 + i);
-        assert_int_equal(ends[i] - begin, strlen(expected));
-        assert_memory_equal(metadata + begin, expected, strlen(expected));
+        size_t size;
+        const void *metadata = dfaiss_result_metadata(result, i, 0, &size);
+        assert_int_equal(dfaiss_result_ids(result)[i], 1000 + i);
+        assert_int_equal(size, strlen(expected));
+        assert_true(size > 0 ? memcmp(metadata, expected, size) == 0 : !metadata);
     }
-    free(metadata);
-    memory_unmap(block, block_size);
+    dfaiss_result_destroy(result);
     drop("told");
     free(base);
 }
@@ -304,24 +317,21 @@ static void test_metadata_comes_back(void **state) {
 static void test_wrong_calls_leave_servers_unharmed(void **state) {
     (void)state;
     float *base = make_vectors(100, 9);
-    void *block;
-    size_t block_size;
-    client_index_t made;
+    dfaiss_result_t *result = NULL;
     const char *flat = "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}";
-    assert_fails(client_search(client, "nowhere", 1, DIM, base, K, 0, &block, &block_size, &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
-    assert_fails(client_load_index(client, "nowhere", &made, &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
-    assert_fails(client_drop_index(client, "nowhere", &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
-    assert_fails(client_create_index(client, "../up", flat, 0, false, false, &made, &error), DFAISS_ERR_ARG, error, "../up");
-    assert_fails(client_create_index(client, "wrong", "{\"index_builder_type\": \"flat\", \"dmi\": 24}", 0, false, false, &made, &error),
-                 DFAISS_ERR_CONFIG, error, "dim");
+    assert_fails(search("nowhere", 1, DIM, base, K, 0, &result), DFAISS_ERR_NOT_FOUND, error, "nowhere");
+    assert_fails(dfaiss_load_index(client, "nowhere", NULL, false, &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
+    assert_fails(dfaiss_drop_index(client, "nowhere", &error), DFAISS_ERR_NOT_FOUND, error, "nowhere");
+    assert_fails(try_create("../up", flat, NULL), DFAISS_ERR_ARG, error, "../up");
+    assert_fails(try_create("wrong", "{\"index_builder_type\": \"flat\", \"dmi\": 24}", NULL), DFAISS_ERR_CONFIG, error, "dim");
     create("once", flat, 100);
-    assert_fails(client_create_index(client, "once", flat, 0, false, false, &made, &error), DFAISS_ERR_EXISTS, error, "once");
+    assert_fails(try_create("once", flat, NULL), DFAISS_ERR_EXISTS, error, "once");
     add("once", base, 0, 100, 10);
-    assert_fails(client_search(client, "once", 1, DIM / 2, base, K, 0, &block, &block_size, &error), DFAISS_ERR_ARG, error, "dimension");
-    assert_fails(client_search(client, "once", 1, DIM, base, 0, 0, &block, &block_size, &error), DFAISS_ERR_ARG, error, "k is 0");
+    assert_fails(search("once", 1, DIM / 2, base, K, 0, &result), DFAISS_ERR_ARG, error, "dimension");
+    assert_fails(search("once", 1, DIM, base, 0, 0, &result), DFAISS_ERR_ARG, error, "k is 0");
     float query[DIM] = {0};
     query[3] = NAN;
-    assert_fails(client_search(client, "once", 1, DIM, query, K, 0, &block, &block_size, &error), DFAISS_ERR_DATA, error, "NaN");
+    assert_fails(search("once", 1, DIM, query, K, 0, &result), DFAISS_ERR_DATA, error, "NaN");
     client_batch_t batch = {.element = ELEMENT_f32, .n = 1, .dim = DIM, .vectors = query, .first_id = 100};
     assert_ok(client_add(client, "once", &batch, &error), error);
     assert_fails(client_add_wait(client, NULL, &error), DFAISS_ERR_DATA, error, "NaN");
@@ -346,17 +356,16 @@ static void assert_not_enough_memory(dfaiss_status_t status) {
 static void test_messages_without_memory(void **state) {
     (void)state;
     float *base = make_vectors(REFUSED_ROWS, 16);
-    void *block;
-    size_t block_size;
+    dfaiss_result_t *result = NULL;
     create("narrow", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", 100);
     assert_not_enough_memory(client_sample(client, "narrow", 0, ELEMENT_f32, REFUSED_ROWS, DIM, base, &error));
-    assert_not_enough_memory(client_search(client, "narrow", REFUSED_ROWS, DIM, base, K, 0, &block, &block_size, &error));
+    assert_not_enough_memory(search("narrow", REFUSED_ROWS, DIM, base, K, 0, &result));
     client_batch_t batch = {.element = ELEMENT_f32, .n = REFUSED_ROWS, .dim = DIM, .vectors = base};
     assert_ok(client_add(client, "narrow", &batch, &error), error);
     assert_not_enough_memory(client_add_wait(client, NULL, &error));
     add("narrow", base, 0, 100, 10);
     assert_true(topk_bytes(30, K, &refused_bytes));
-    assert_not_enough_memory(client_search(client, "narrow", 30, DIM, base, K, 0, &block, &block_size, &error));
+    assert_not_enough_memory(search("narrow", 30, DIM, base, K, 0, &result));
     refused_bytes = 0;
     check_exact("narrow", base, 100, base, 30);
     drop("narrow");
@@ -373,13 +382,12 @@ static void test_saved_and_dropped(void **state) {
     assert_int_equal(generation, 1);
     assert_true(bytes >= 300 * DIM * (int64_t)sizeof *base);
     add("kept", base, 300, 200, 10);
-    assert_ok(client_flush(client, "kept", &error), error);
+    assert_ok(dfaiss_flush(client, "kept", &error), error);
     assert_ok(client_save(client, "kept", &generation, &bytes, &error), error);
     assert_int_equal(generation, 2);
     check_exact("kept", base, 500, base, 30);
     drop("kept");
-    client_index_t made;
-    assert_fails(client_load_index(client, "kept", &made, &error), DFAISS_ERR_NOT_FOUND, error, "kept");
+    assert_fails(dfaiss_load_index(client, "kept", NULL, false, &error), DFAISS_ERR_NOT_FOUND, error, "kept");
     free(base);
 }
 
@@ -398,12 +406,11 @@ static void test_wrong_queries_fail_their_client_alone(void **state) {
     }
     MPI_Barrier(clients);
     for (int i = 0; i < 200; i++) {
-        void *block;
-        size_t block_size;
+        dfaiss_result_t *result = NULL;
         if (client_number == 0)
             check_exact("shared", base, 200, base + i * DIM, 1);
         else
-            assert_fails(client_search(client, "shared", 1, DIM, query, K, 0, &block, &block_size, &error), DFAISS_ERR_DATA, error, "query 0");
+            assert_fails(search("shared", 1, DIM, query, K, 0, &result), DFAISS_ERR_DATA, error, "query 0");
     }
     MPI_Barrier(clients);
     if (client_number == 0)
@@ -422,7 +429,7 @@ static void fill_while_searched(const float *base, int64_t n, int64_t step) {
             assert_ok(client_train(client, "busy", &error), error);
         }
     }
-    assert_ok(client_flush(client, "busy", &error), error);
+    assert_ok(dfaiss_flush(client, "busy", &error), error);
 }
 
 static void search_while_filled(const float *base, int64_t n) {
@@ -434,12 +441,11 @@ static void search_while_filled(const float *base, int64_t n) {
             MPI_Recv(&acknowledged, 1, MPI_INT64_T, 0, 0, clients, MPI_STATUS_IGNORE);
         if (acknowledged == 0)
             continue;
-        void *block;
-        size_t block_size;
+        dfaiss_result_t *result = NULL;
         int64_t row = (searches++ * 7919) % acknowledged;
-        assert_ok(client_search(client, "busy", 1, DIM, base + row * DIM, 1, 0, &block, &block_size, &error), error);
-        assert_int_equal(topk_view(block, 1, 1).ids[0], row);
-        memory_unmap(block, block_size);
+        assert_ok(search("busy", 1, DIM, base + row * DIM, 1, 0, &result), error);
+        assert_int_equal(dfaiss_result_ids(result)[0], row);
+        dfaiss_result_destroy(result);
     }
 }
 
@@ -472,22 +478,20 @@ static void contend(const float *base, int64_t n) {
     const char *config = "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 4}";
     const uint32_t made = 1u << DFAISS_OK | 1u << DFAISS_ERR_EXISTS, there = 1u << DFAISS_OK | 1u << DFAISS_ERR_NOT_FOUND;
     const uint32_t trained = there | 1u << DFAISS_ERR_STATE, sampled = trained | 1u << DFAISS_ERR_CONFIG;
-    client_index_t index = {0};
-    void *block = NULL;
-    size_t block_size = 0;
+    dfaiss_create_options_t options = {.expected_vectors = n, .overwrite = true};
+    dfaiss_result_t *result = NULL;
     int64_t generation, bytes;
     client_batch_t batch = {.element = ELEMENT_f32, .n = n, .dim = DIM, .vectors = base};
-    assert_one_of(made, client_create_index(client, "contended", config, n, true, false, &index, &error));
-    client_index_clear(&index);
+    assert_one_of(made, try_create("contended", config, &options));
     dfaiss_status_t status = client_add(client, "contended", &batch, &error);
     assert_one_of(there, status == DFAISS_OK ? client_add_wait(client, NULL, &error) : status);
     assert_one_of(trained, client_sample(client, "contended", 0, ELEMENT_f32, n, DIM, base, &error));
     assert_one_of(sampled, client_train(client, "contended", &error));
-    assert_one_of(there, client_search(client, "contended", 1, DIM, base, K, 0, &block, &block_size, &error));
-    memory_unmap(block, block_size);
-    assert_one_of(trained, client_flush(client, "contended", &error));
+    assert_one_of(there, search("contended", 1, DIM, base, K, 0, &result));
+    dfaiss_result_destroy(result);
+    assert_one_of(trained, dfaiss_flush(client, "contended", &error));
     assert_one_of(there, client_save(client, "contended", &generation, &bytes, &error));
-    assert_one_of(there, client_drop_index(client, "contended", &error));
+    assert_one_of(there, dfaiss_drop_index(client, "contended", &error));
 }
 
 /* Two clients with leads of their own: whatever the order, every call is answered, and all servers agree afterwards. */
@@ -501,7 +505,7 @@ static void test_two_clients_contend_for_an_index(void **state) {
         contend(base, N);
     MPI_Barrier(clients);
     if (client_number == 0) {
-        assert_fails(client_drop_index(client, "contended", &error), DFAISS_ERR_NOT_FOUND, error, "contended");
+        assert_fails(dfaiss_drop_index(client, "contended", &error), DFAISS_ERR_NOT_FOUND, error, "contended");
         create("contended", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 24}", N);
         add("contended", base, 0, N, 20);
         check_exact("contended", base, N, base, 20);
@@ -522,8 +526,10 @@ static int shut_down_with_batches_under_way(void) {
         client_batch_t batch = {.element = ELEMENT_f32, .n = EACH, .dim = DIM, .vectors = base + row * DIM, .first_id = row};
         assert_ok(client_add(client, "late", &batch, &error), error);
     }
-    dfaiss_status_t status = client_shutdown(client, &error);
-    client_destroy(client);
+    assert_ok(dfaiss_shutdown(client, &error), error);
+    dfaiss_status_t status = client_add_wait(client, NULL, &error);
+    assert_fails(dfaiss_flush(client, "late", &error), DFAISS_ERR_STATE, error, "shut down");
+    dfaiss_client_destroy(client);
     free(base);
     return status != DFAISS_OK;
 }
@@ -560,7 +566,7 @@ static int run_client(void) {
 int main(int argc, char **argv) {
     int granted, rank, size;
     char storage[256] = "";
-    transport_t *transport = NULL;
+    dfaiss_world_t *world = NULL;
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &granted);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
@@ -573,22 +579,23 @@ int main(int argc, char **argv) {
     }
     MPI_Bcast(storage, sizeof storage, MPI_CHAR, 0, MPI_COMM_WORLD);
     MPI_Comm_split(MPI_COMM_WORLD, server, rank, &clients);
-    int failed = transport_create(MPI_COMM_WORLD, server, &transport, &error) != DFAISS_OK;
+    int failed = dfaiss_world_create(MPI_COMM_WORLD, server ? DFAISS_ROLE_SERVER : DFAISS_ROLE_CLIENT, &world, &error) != DFAISS_OK;
     if (!failed && server) {
         refused_bytes = (size_t)REFUSED_ROWS * DIM * sizeof(float);
-        server_options_t options = {.storage = storage, .threads = 1};
-        failed = server_run(transport, &options, &error) != DFAISS_OK;
+        dfaiss_server_options_t options = {.storage = storage, .threads = 1};
+        failed = dfaiss_serve(world, &options, &error) != DFAISS_OK;
     } else if (!failed) {
-        failed = client_create(transport, 60, &client, &error) != DFAISS_OK || run_client() != 0;
+        dfaiss_client_options_t options = {.timeout = 60};
+        failed = dfaiss_client_create(world, &options, &client, &error) != DFAISS_OK || run_client() != 0;
         MPI_Barrier(clients);
         if (client_number == 0)
             failed |= shut_down_with_batches_under_way();
         else
-            client_destroy(client);
+            dfaiss_client_destroy(client);
     }
     if (failed)
         fprintf(stderr, "rank %d: %s\n", rank, error.text);
-    transport_destroy(transport);
+    dfaiss_world_destroy(world);
     if (rank == 0)
         failed |= file_remove_tree(storage, &error) != DFAISS_OK;
     MPI_Comm_free(&clients);

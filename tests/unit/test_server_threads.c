@@ -6,14 +6,14 @@
  */
 #include "check.h"
 
+#include <dfaiss/dfaiss.h>
 #include <pthread.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "client/client.h"
+#include "client/bulk_load.h"
 #include "fake_world.h"
-#include "server/server.h"
 
 enum { SERVERS = 3, CLIENTS = 3, DIM = 8, K = 10, THREADS = 2, STEPS = 150, BATCH = 60, VECTORS = 2 * STEPS * BATCH, METADATA = 32 };
 
@@ -60,7 +60,7 @@ struct member {
     play_t *play;        /* of clients */
     int number;          /* among them */
     pthread_barrier_t *meeting;
-    client_t *client;
+    dfaiss_client_t *client;
     random_state_t random;
     dfaiss_error_t error;
 };
@@ -76,20 +76,21 @@ static void expect_ok(const member_t *member, dfaiss_status_t status) {
 
 static void *rank_main(void *argument) {
     member_t *member = argument;
-    transport_t *transport = NULL;
-    expect_ok(member, transport_create(member->rank, member->storage != NULL, &transport, &member->error));
+    dfaiss_world_t *world = NULL;
+    expect_ok(member, dfaiss_world_create(member->rank, member->storage ? DFAISS_ROLE_SERVER : DFAISS_ROLE_CLIENT, &world, &member->error));
     if (member->storage) {
-        server_options_t options = {.storage = member->storage, .threads = THREADS};
-        expect_ok(member, server_run(transport, &options, &member->error));
+        dfaiss_server_options_t options = {.storage = member->storage, .threads = THREADS};
+        expect_ok(member, dfaiss_serve(world, &options, &member->error));
     } else {
-        expect_ok(member, client_create(transport, 0, &member->client, &member->error));
+        dfaiss_client_options_t options = {0};
+        expect_ok(member, dfaiss_client_create(world, &options, &member->client, &member->error));
         member->play(member);
         pthread_barrier_wait(member->meeting);
         if (member->number == 0)
-            expect_ok(member, client_shutdown(member->client, &member->error));
-        client_destroy(member->client);
+            expect_ok(member, dfaiss_shutdown(member->client, &member->error));
+        dfaiss_client_destroy(member->client);
     }
-    transport_destroy(transport);
+    dfaiss_world_destroy(world);
     return NULL;
 }
 
@@ -118,10 +119,18 @@ static void run_world(const char *storage, uint64_t stream, play_t *play) {
 
 /* ---- what clients do ---- */
 
-static void create(member_t *member, const char *index, const char *config) {
-    client_index_t made;
-    expect_ok(member, client_create_index(member->client, index, config, 0, false, true, &made, &member->error));
-    client_index_clear(&made);
+static void create(member_t *member, const char *index, const char *text, const dfaiss_create_options_t *options) {
+    dfaiss_config_t *config = NULL;
+    expect_ok(member, dfaiss_config_parse(text, strlen(text), &config, &member->error));
+    expect_ok(member, dfaiss_create_index(member->client, index, config, options, &member->error));
+    dfaiss_config_destroy(config);
+}
+
+static const dfaiss_create_options_t with_own_ids = {.own_ids = true};
+
+static dfaiss_status_t search(member_t *member, const char *index, int64_t nq, const float *queries, dfaiss_result_t **result) {
+    dfaiss_search_options_t options = {.metadata = true};
+    return dfaiss_search(member->client, 1, &index, nq, DIM, queries, K, &options, result, &member->error);
 }
 
 static size_t describe(int64_t id, char *text) {
@@ -163,35 +172,30 @@ static void wait_for_adds(member_t *member) {
         parts[index][member->number].acknowledged = parts[index][member->number].n;
 }
 
-static void check_metadata(member_t *member, int index, const topk_t *hits) {
-    uint8_t *metadata = NULL;
-    uint64_t ends[K];
-    expect_ok(member,
-              client_fetch(member->client, indexes[index].name, hits->k, hits->servers, hits->rows, hits->ids, &metadata, ends, &member->error));
+static void check_metadata(const dfaiss_result_t *result) {
     for (int i = 0; i < K; i++) {
         char expected[METADATA];
-        uint64_t begin = i > 0 ? ends[i - 1] : 0;
-        size_t size = hits->ids[i] < 0 ? 0 : describe(hits->ids[i], expected);
-        expect(ends[i] - begin == size);
-        expect(size == 0 || memcmp(metadata + begin, expected, size) == 0);
+        size_t size = 0, expected_size = 0;
+        if (i < dfaiss_result_count(result, 0))
+            expected_size = describe(dfaiss_result_ids(result)[i], expected);
+        const void *metadata = dfaiss_result_metadata(result, 0, i, &size);
+        expect(size == expected_size);
+        expect(size == 0 || memcmp(metadata, expected, size) == 0);
     }
-    free(metadata);
 }
 
 /* What was acknowledged is found, whatever happens meanwhile. */
 static void find_own(member_t *member, int index) {
     const struct part *part = &parts[index][member->number];
-    void *block;
-    size_t block_size;
+    dfaiss_result_t *result = NULL;
     if (part->acknowledged == 0)
         return;
     int64_t i = (int64_t)random_below(&member->random, (uint64_t)part->acknowledged);
-    expect_ok(member, client_search(member->client, indexes[index].name, 1, DIM, part->vectors[i], K, 0, &block, &block_size, &member->error));
-    topk_t hits = topk_view(block, 1, K);
-    expect(hits.scores[0] == 0);
-    expect(hits.ids[0] == member->number * VECTORS + i);
-    check_metadata(member, index, &hits);
-    memory_unmap(block, block_size);
+    expect_ok(member, search(member, indexes[index].name, 1, part->vectors[i], &result));
+    expect(dfaiss_result_scores(result)[0] == 0);
+    expect(dfaiss_result_ids(result)[0] == member->number * VECTORS + i);
+    check_metadata(result);
+    dfaiss_result_destroy(result);
 }
 
 /* Somebody else may have trained it, or be doing so. */
@@ -210,7 +214,7 @@ static void train(member_t *member, int index) {
 }
 
 static void flush(member_t *member, int index) {
-    dfaiss_status_t status = client_flush(member->client, indexes[index].name, &member->error);
+    dfaiss_status_t status = dfaiss_flush(member->client, indexes[index].name, &member->error);
     if (status != DFAISS_ERR_STATE)
         expect_ok(member, status);
 }
@@ -259,8 +263,7 @@ static void brute_force(int index, const float *query, int64_t *ids, float *scor
 static void check_whole(member_t *member, int index) {
     enum { QUERIES = 12 };
     float queries[QUERIES][DIM];
-    void *block;
-    size_t block_size;
+    dfaiss_result_t *result = NULL;
     int64_t rows = 0;
     for (int client = 0; client < CLIENTS; client++)
         rows += parts[index][client].n;
@@ -268,16 +271,15 @@ static void check_whole(member_t *member, int index) {
     expect(rows >= K);
     for (int i = 0; i < QUERIES * DIM; i++)
         queries[i / DIM][i % DIM] = (float)random_below(&member->random, 256);
-    expect_ok(member, client_search(member->client, indexes[index].name, QUERIES, DIM, queries[0], K, 0, &block, &block_size, &member->error));
-    topk_t hits = topk_view(block, QUERIES, K);
+    expect_ok(member, search(member, indexes[index].name, QUERIES, queries[0], &result));
     for (int query = 0; query < QUERIES; query++) {
         int64_t ids[K];
         float scores[K];
         brute_force(index, queries[query], ids, scores);
-        expect(memcmp(ids, hits.ids + query * K, sizeof ids) == 0);
-        expect(memcmp(scores, hits.scores + query * K, sizeof scores) == 0);
+        expect(memcmp(ids, dfaiss_result_ids(result) + query * K, sizeof ids) == 0);
+        expect(memcmp(scores, dfaiss_result_scores(result) + query * K, sizeof scores) == 0);
     }
-    memory_unmap(block, block_size);
+    dfaiss_result_destroy(result);
 }
 
 /* ---- plays ---- */
@@ -318,7 +320,7 @@ static void end_work(member_t *member) {
 
 static void play_new_indexes(member_t *member) {
     for (int index = 0; member->number == 0 && index < INDEXES; index++)
-        create(member, indexes[index].name, indexes[index].config);
+        create(member, indexes[index].name, indexes[index].config, &with_own_ids);
     pthread_barrier_wait(member->meeting);
     work(member);
     end_work(member);
@@ -326,9 +328,7 @@ static void play_new_indexes(member_t *member) {
 
 static void play_loaded_indexes(member_t *member) {
     for (int index = member->number; index < INDEXES; index += CLIENTS) {
-        client_index_t loaded;
-        expect_ok(member, client_load_index(member->client, indexes[index].name, &loaded, &member->error));
-        client_index_clear(&loaded);
+        expect_ok(member, dfaiss_load_index(member->client, indexes[index].name, NULL, false, &member->error));
         check_whole(member, index);
     }
     pthread_barrier_wait(member->meeting);
@@ -336,7 +336,7 @@ static void play_loaded_indexes(member_t *member) {
     end_work(member);
     pthread_barrier_wait(member->meeting);
     for (int index = member->number; index < INDEXES; index += CLIENTS)
-        expect_ok(member, client_drop_index(member->client, indexes[index].name, &member->error));
+        expect_ok(member, dfaiss_drop_index(member->client, indexes[index].name, &member->error));
 }
 
 static void test_many_clients_and_indexes(void **state) {
@@ -363,33 +363,29 @@ static void use_brief(member_t *member, int searches) {
     expect_possible(member, client_add(member->client, "brief", &batch, &member->error));
     expect_possible(member, client_add_wait(member->client, NULL, &member->error));
     for (int i = 0; i < searches; i++) {
-        void *block;
-        size_t block_size;
-        dfaiss_status_t status = client_search(member->client, "brief", 2, DIM, brief_vectors[0], K, 0, &block, &block_size, &member->error);
-        expect_possible(member, status);
-        if (status == DFAISS_OK)
-            memory_unmap(block, block_size);
+        dfaiss_result_t *result = NULL;
+        expect_possible(member, search(member, "brief", 2, brief_vectors[0], &result));
+        dfaiss_result_destroy(result);
     }
 }
 
 /* An index that one client creates, trains and drops over and over again, while others use it as far as it is there. */
 static void play_create_and_drop(member_t *member) {
+    const dfaiss_create_options_t replacing = {.overwrite = true};
     for (int step = 0; step < BRIEF_STEPS; step++) {
         const int index = step % INDEXES;
-        client_index_t made;
         if (member->number > 0) {
             use_brief(member, 6);
-            expect_possible(member, client_flush(member->client, "brief", &member->error));
+            expect_possible(member, dfaiss_flush(member->client, "brief", &member->error));
             continue;
         }
-        expect_ok(member, client_create_index(member->client, "brief", indexes[index].config, 0, true, false, &made, &member->error));
-        client_index_clear(&made);
+        create(member, "brief", indexes[index].config, &replacing);
         use_brief(member, 1);
         for (int server = 0; server < SERVERS; server++)
             expect_possible(member, client_sample(member->client, "brief", server, ELEMENT_f32, BATCH, DIM, brief_vectors, &member->error));
         expect_possible(member, client_train(member->client, "brief", &member->error));
         use_brief(member, 1);
-        expect_ok(member, client_drop_index(member->client, "brief", &member->error));
+        expect_ok(member, dfaiss_drop_index(member->client, "brief", &member->error));
     }
 }
 
@@ -406,7 +402,7 @@ static void test_indexes_come_and_go(void **state) {
 static void play_leave_work_behind(member_t *member) {
     memset(&parts[1][member->number], 0, sizeof parts[1][member->number]);
     if (member->number == 0)
-        create(member, indexes[1].name, indexes[1].config);
+        create(member, indexes[1].name, indexes[1].config, &with_own_ids);
     pthread_barrier_wait(member->meeting);
     for (int step = 0; step < STEPS; step++) {
         add(member, 1, BATCH);

@@ -1,0 +1,174 @@
+/* What a client rank asks of the servers.
+ *
+ * Not collective: every client works for itself, and several work on the same indexes at once. All calls with one client come from one thread. Unless
+ * a call says otherwise it blocks until the servers have answered.
+ *
+ * Every call returns a status, and may fail with DFAISS_ERR_ARG (an argument out of its range; the text names the value), DFAISS_ERR_NOT_FOUND (no
+ * index of that name in the servers' memory), DFAISS_ERR_STATE (the servers were shut down), DFAISS_ERR_MEMORY, DFAISS_ERR_MPI, DFAISS_ERR_PEER (an
+ * answer was not understood) and DFAISS_ERR_TIMEOUT; what else may happen stands with the call. On failure outputs are untouched and the servers are
+ * as before, unless the call says otherwise. After DFAISS_ERR_MPI or DFAISS_ERR_PEER, or where after DFAISS_ERR_TIMEOUT MPI may still read what a
+ * call had been given, the client is broken: every later call fails alike, and memory that was lent to it stays lent until the world is destroyed.
+ *
+ * `index` is the name of an index: 1 to 200 letters, digits, '.', '_' or '-', not starting with '.' or '-'. `err` may be NULL everywhere.
+ */
+#ifndef DFAISS_CLIENT_H
+#define DFAISS_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dfaiss/config.h>
+#include <dfaiss/result.h>
+#include <dfaiss/world.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct dfaiss_client dfaiss_client_t;
+
+typedef struct dfaiss_client_options {
+    double timeout;      /* seconds that a call may wait for an answer that does not depend on how much data there is; 0: no limit */
+    double long_timeout; /* the same for calls that train, index, save, load or drop; 0: no limit */
+} dfaiss_client_options_t;
+
+/* Makes the client of a client rank. options NULL: time-outs of 300 s and none. One client a world; DFAISS_ERR_STATE where it has one, or this rank
+ * is a server. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_client_create(dfaiss_world_t *world, const dfaiss_client_options_t *options, dfaiss_client_t **out,
+                                                               dfaiss_error_t *err);
+/* Waits for what is under way, then frees it. NULL is fine. */
+DFAISS_API void dfaiss_client_destroy(dfaiss_client_t *client);
+
+/* ---- indexes ---- */
+
+typedef struct dfaiss_create_options {
+    bool own_ids;             /* every vector brings its id; else the index assigns them */
+    bool overwrite;           /* an index of that name in the storage is replaced by the next save; without it that is DFAISS_ERR_EXISTS */
+    int64_t expected_vectors; /* about how many there will be, which `infer_centroids` goes by; 0: not known */
+} dfaiss_create_options_t;
+
+/* Makes an empty index on all servers. config is copied; its dim 0: that of the first vectors added. options NULL: all zero.
+ * DFAISS_ERR_EXISTS, DFAISS_ERR_CONFIG. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_create_index(dfaiss_client_t *client, const char *index, const dfaiss_config_t *config,
+                                                              const dfaiss_create_options_t *options, dfaiss_error_t *err);
+/* Removes an index from the servers and from the storage. DFAISS_ERR_IO where files cannot be removed. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_drop_index(dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
+
+/* Writes a checkpoint, in any state, and makes it the newest generation of the index: *generation (may be NULL) is its number. Searches and adds go
+ * on. DFAISS_ERR_IO, DFAISS_ERR_SPACE; generations before are then as they were. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_save_index(dfaiss_client_t *client, const char *index, int64_t *generation, dfaiss_error_t *err);
+/* Loads the newest generation. overrides (may be NULL) has precedence over the saved configuration in the keys that may change: nprobe, threads,
+ * buffer_bsz, save_interval_sec, keep_generations, train_num, train_ratio, custom_meta_id_idx; DFAISS_ERR_CONFIG where it was set to differ in
+ * another. force: an index of that name in memory is replaced by what was saved; without it that is DFAISS_ERR_EXISTS. DFAISS_ERR_CHECKPOINT,
+ * DFAISS_ERR_IO. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_load_index(dfaiss_client_t *client, const char *index, const dfaiss_config_t *overrides, bool force,
+                                                            dfaiss_error_t *err);
+
+/* The configuration of an index in memory, whole: *config is the caller's. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_config(dfaiss_client_t *client, const char *index, dfaiss_config_t **config,
+                                                            dfaiss_error_t *err);
+/* The names of the indexes in memory, in alphabetical order: *names is one block, malloc'ed and the caller's (free). */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_list_indexes(dfaiss_client_t *client, char ***names, int64_t *count, dfaiss_error_t *err);
+
+/* ---- vectors ---- */
+
+/* The types that components may have. */
+typedef enum dfaiss_element { DFAISS_F32, DFAISS_F16, DFAISS_U8, DFAISS_I8 } dfaiss_element_t;
+
+/* Vectors with what belongs to them. */
+typedef struct dfaiss_batch {
+    dfaiss_element_t element;
+    int64_t n;
+    int64_t dim;
+    const void *vectors;           /* element[n][dim], row-major, finite */
+    const int64_t *ids;            /* int64_t[n], 0 to 2^63 - 2, each once; NULL where the index assigns them */
+    const void *metadata;          /* all vectors' metadata, one after the other; NULL: none */
+    const uint64_t *metadata_ends; /* uint64_t[n]: where each one's ends, ascending; NULL: none */
+} dfaiss_batch_t;
+
+/* Adds vectors. When it returns they are in a server's memory and seen by every search begun afterwards. Everything is borrowed for the call.
+ *
+ *   ids_out  out, int64_t[n]: the ids that they got; may be NULL
+ *
+ * DFAISS_ERR_DATA (a component is not finite), DFAISS_ERR_ARG (another dimension; ids where none belong, or none where they do; an id negative or
+ * twice): nothing is added then. An id that an earlier call added is not looked for. Blocks while the server is more than
+ * `buffer_bsz` vectors behind with indexing. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out,
+                                                     dfaiss_error_t *err);
+
+/* ---- indexing ---- */
+
+/* Waits until every vector added before is indexed. DFAISS_ERR_STATE where the index is not trained. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_flush(dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
+
+/* ---- searching ---- */
+
+typedef struct dfaiss_search_options {
+    int64_t nprobe; /* inverted lists probed, or efSearch of HNSW; 0: as configured */
+    bool metadata;  /* bring the hits' metadata */
+} dfaiss_search_options_t;
+
+/* Searches the k nearest of each query, over one index or several at once, in any state.
+ *
+ *   indexes      in,  char *[index_count]: names; of the same metric where there are several
+ *   queries      in,  float[nq][dim], row-major, finite; borrowed for the call
+ *   k            in,  1 to 2^20
+ *   options      in,  NULL: all zero
+ *   out          out, the caller's; dfaiss_result_destroy
+ *
+ * DFAISS_ERR_ARG (another dimension), DFAISS_ERR_DATA (a query is not finite). */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_search(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim,
+                                                        const float *queries, int64_t k, const dfaiss_search_options_t *options,
+                                                        dfaiss_result_t **out, dfaiss_error_t *err);
+
+/* ---- calls under way ---- */
+
+/* A search or an add that is under way. What was lent to it stays lent until it has ended. Requests of one client may end in any order. */
+typedef struct dfaiss_request dfaiss_request_t;
+
+/* As dfaiss_search and dfaiss_add, but they return when the request is on its way (an add may wait for a server that has too much under way). */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_search_start(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq,
+                                                              int64_t dim, const float *queries, int64_t k, const dfaiss_search_options_t *options,
+                                                              dfaiss_request_t **out, dfaiss_error_t *err);
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add_start(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out,
+                                                           dfaiss_request_t **out, dfaiss_error_t *err);
+
+/* Goes on with everything that is under way, without blocking; *done: dfaiss_request_wait will not block. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_request_test(dfaiss_request_t *request, bool *done, dfaiss_error_t *err);
+/* Waits for the end of a request, gives its outcome and frees it, in any case. *result (NULL for an add): the caller's on success. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_request_wait(dfaiss_request_t *request, dfaiss_result_t **result, dfaiss_error_t *err);
+
+/* ---- what the servers tell, and settings ---- */
+
+/* Vectors of an index that searches can find; 0 for an index that there is not. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_ntotal(dfaiss_client_t *client, const char *index, int64_t *ntotal, dfaiss_error_t *err);
+/* One server, and one index on it. Bytes and counts since the server's start or the index's load. */
+typedef struct dfaiss_statistics {
+    int server;
+    int threads;
+    int64_t vectors;        /* that searches can find */
+    int64_t buffered;       /* those of them not indexed yet */
+    int64_t queries;        /* searched */
+    int64_t index_bytes;    /* codes, rows of lists, links */
+    int64_t metadata_bytes; /* metadata, attributes and explicit ids */
+    int64_t buffered_bytes; /* vectors not indexed yet */
+    int64_t resident_bytes; /* of the whole process, now */
+    int64_t resident_peak;  /* the most it ever was */
+    int64_t sent_bytes;     /* by the server, to servers and clients */
+    int64_t received_bytes;
+    double imbalance; /* vectors here over the average of the servers; 0 for an empty index */
+} dfaiss_statistics_t;
+
+/* statistics dfaiss_statistics_t[servers] out, by server. index NULL: of the servers alone, fields of an index 0. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_statistics(dfaiss_client_t *client, const char *index, dfaiss_statistics_t *statistics,
+                                                                dfaiss_error_t *err);
+
+/* Shuts the servers down when what this client has under way has ended: what else is under way ends, indexes leave their memory without being saved,
+ * and every later call of any client fails with DFAISS_ERR_STATE. The servers end when all clients have left the world. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_shutdown(dfaiss_client_t *client, dfaiss_error_t *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

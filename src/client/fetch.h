@@ -1,0 +1,18 @@
+/* Bringing the metadata of hits from the servers that hold them: all servers are asked at once, each for a portion at a time. */
+#ifndef CLIENT_FETCH_H
+#define CLIENT_FETCH_H
+
+#include "client/client_internal.h"
+#include "client/result.h"
+
+typedef struct fetch fetch_t;
+
+/* Everything is borrowed. Nothing is asked yet. */
+CHECKED dfaiss_status_t fetch_create(dfaiss_client_t *client, int index_count, char (*indexes)[MESSAGE_NAME], dfaiss_result_t *result, fetch_t **out,
+                                     dfaiss_error_t *err);
+/* Goes on as far as that goes without waiting; *done: the metadata are in the result. */
+CHECKED dfaiss_status_t fetch_advance(fetch_t *fetch, bool *done, dfaiss_error_t *err);
+/* NULL is fine. */
+void fetch_destroy(fetch_t *fetch);
+
+#endif

@@ -1,0 +1,110 @@
+/* What a search found: the block of hits as it travelled, and the answers with metadata as they came; nothing is copied. */
+#include "client/result.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static dfaiss_status_t label_hits(dfaiss_result_t *result, dfaiss_error_t *err) {
+    size_t hits = (size_t)result->hits.nq * (size_t)result->hits.k;
+    result->indexes = malloc(hits * sizeof *result->indexes);
+    if (!result->indexes)
+        return error_memory(err, hits * sizeof *result->indexes, "a result");
+    for (size_t i = 0; i < hits; i++)
+        result->indexes[i] = result->hits.ids[i] < 0 ? -1 : 0;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t result_create(void *block, size_t block_size, int64_t nq, int64_t k, dfaiss_result_t **out, dfaiss_error_t *err) {
+    dfaiss_result_t *result = calloc(1, sizeof *result);
+    if (!result) {
+        memory_unmap(block, block_size);
+        return error_memory(err, sizeof *result, "a result");
+    }
+    result->block = block;
+    result->block_size = block_size;
+    result->hits = topk_view(block, nq, k);
+    dfaiss_status_t status = label_hits(result, err);
+    if (status != DFAISS_OK) {
+        dfaiss_result_destroy(result);
+        return status;
+    }
+    *out = result;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t result_expect_metadata(dfaiss_result_t *result, dfaiss_error_t *err) {
+    size_t hits = (size_t)result->hits.nq * (size_t)result->hits.k;
+    result->metadata = calloc(hits, sizeof *result->metadata);
+    result->metadata_sizes = calloc(hits, sizeof *result->metadata_sizes);
+    if (!result->metadata || !result->metadata_sizes)
+        return error_memory(err, hits * (sizeof *result->metadata + sizeof *result->metadata_sizes), "the metadata of hits");
+    return DFAISS_OK;
+}
+
+dfaiss_status_t result_keep_body(dfaiss_result_t *result, void *body, dfaiss_error_t *err) {
+    result_body_t *kept = malloc(sizeof *kept);
+    if (!kept) {
+        free(body);
+        return error_memory(err, sizeof *kept, "the metadata of hits");
+    }
+    *kept = (result_body_t){.next = result->bodies, .data = body};
+    result->bodies = kept;
+    return DFAISS_OK;
+}
+
+void dfaiss_result_destroy(dfaiss_result_t *result) {
+    if (!result)
+        return;
+    while (result->bodies) {
+        result_body_t *body = result->bodies;
+        result->bodies = body->next;
+        free(body->data);
+        free(body);
+    }
+    free(result->metadata);
+    free(result->metadata_sizes);
+    free(result->indexes);
+    memory_unmap(result->block, result->block_size);
+    free(result);
+}
+
+int64_t dfaiss_result_queries(const dfaiss_result_t *result) {
+    return result->hits.nq;
+}
+
+int64_t dfaiss_result_k(const dfaiss_result_t *result) {
+    return result->hits.k;
+}
+
+const float *dfaiss_result_scores(const dfaiss_result_t *result) {
+    return result->hits.scores;
+}
+
+const int64_t *dfaiss_result_ids(const dfaiss_result_t *result) {
+    return result->hits.ids;
+}
+
+const int32_t *dfaiss_result_indexes(const dfaiss_result_t *result) {
+    return result->indexes;
+}
+
+int64_t dfaiss_result_count(const dfaiss_result_t *result, int64_t query) {
+    const int64_t *ids = result->hits.ids + query * result->hits.k;
+    int64_t low = 0, high = result->hits.k;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (ids[middle] < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+const void *dfaiss_result_metadata(const dfaiss_result_t *result, int64_t query, int64_t hit, size_t *size) {
+    int64_t place = query * result->hits.k + hit;
+    *size = result->metadata ? result->metadata_sizes[place] : 0;
+    return *size > 0 ? result->metadata[place] : NULL;
+}
