@@ -12,7 +12,7 @@ static const char *const type_names[] = {
 };
 
 static const char *const keywords[] = {
-#define KEYWORD(word) #word,
+#define KEYWORD(token, word) word,
     ATTRIBUTE_KEYWORD_MAP(KEYWORD)
 #undef KEYWORD
 };

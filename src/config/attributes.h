@@ -22,8 +22,15 @@ typedef enum attribute_type {
         ATTRIBUTE_TYPES
 } attribute_type_t;
 
-/* The words of filter expressions, which name no attribute. */
-#define ATTRIBUTE_KEYWORD_MAP(X) X(and) X(or) X(not ) X(in) X(has) X(true) X(false)
+/* token, the word of filter expressions, which names no attribute. */
+#define ATTRIBUTE_KEYWORD_MAP(X) \
+    X(AND, "and")                \
+    X(OR, "or")                  \
+    X(NOT, "not")                \
+    X(IN, "in")                  \
+    X(HAS, "has")                \
+    X(TRUE, "true")              \
+    X(FALSE, "false")
 
 enum {
     ATTRIBUTE_NAME = 64, /* bytes of a name with its final zero */
