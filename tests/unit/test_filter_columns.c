@@ -242,9 +242,9 @@ static void an_append_can_be_undone(void **state) {
     for (int i = 0; i < 5; i++) {
         append_made(columns, attribute_columns_rows(columns), kept[i] - attribute_columns_rows(columns));
         for (int j = 0; j < 5; j++) {
-            append_made(columns, 500000 + j, dropped[j]);
+            append_made(columns, 510000 + j, dropped[j]);
             assert_int_equal(attribute_columns_rows(columns), kept[i] + dropped[j]);
-            assert_made(columns, kept[i], 500000 + j);
+            assert_made(columns, kept[i], 510000 + j);
             attribute_columns_undo(columns);
             attribute_columns_undo(columns);
             assert_int_equal(attribute_columns_rows(columns), kept[i]);
