@@ -9,8 +9,8 @@ static const struct {
     const char *name;
     size_t size;
 } types[HDF5_TYPES] = {
-    [HDF5_F32] = {"float32", 4}, [HDF5_F16] = {"float16", 2}, [HDF5_U8] = {"uint8", 1},
-    [HDF5_I8] = {"int8", 1},     [HDF5_I64] = {"int64", 8},   [HDF5_U64] = {"uint64", 8},
+    [HDF5_F32] = {"float32", 4}, [HDF5_F16] = {"float16", 2}, [HDF5_U8] = {"uint8", 1},   [HDF5_I8] = {"int8", 1},
+    [HDF5_I64] = {"int64", 8},   [HDF5_U64] = {"uint64", 8},  [HDF5_U16] = {"uint16", 2}, [HDF5_F64] = {"float64", 8},
 };
 
 /* IEEE half from a float type: sign bit 15, exponent of 5 bits from bit 10 on, mantissa of 10. */
@@ -38,6 +38,10 @@ static hid_t make_type(hdf5_type_t type, bool in_memory) {
         return H5Tcopy(in_memory ? H5T_NATIVE_INT64 : H5T_STD_I64LE);
     case HDF5_U64:
         return H5Tcopy(in_memory ? H5T_NATIVE_UINT64 : H5T_STD_U64LE);
+    case HDF5_U16:
+        return H5Tcopy(in_memory ? H5T_NATIVE_UINT16 : H5T_STD_U16LE);
+    case HDF5_F64:
+        return H5Tcopy(in_memory ? H5T_NATIVE_DOUBLE : H5T_IEEE_F64LE);
     case HDF5_TYPES:
         break;
     }

@@ -61,9 +61,19 @@ CHECKED dfaiss_status_t hdf5_read_text(hdf5_file_t *file, const char *name, char
 
 /* ---- datasets: rows of `width` components ---- */
 
-typedef enum hdf5_type { HDF5_F32, HDF5_F16, HDF5_U8, HDF5_I8, HDF5_I64, HDF5_U64, HDF5_TYPES } hdf5_type_t; /* the first four as element_t */
+typedef enum hdf5_type {
+    HDF5_F32, /* the first four as element_t */
+    HDF5_F16,
+    HDF5_U8,
+    HDF5_I8,
+    HDF5_I64,
+    HDF5_U64,
+    HDF5_U16,
+    HDF5_F64,
+    HDF5_TYPES
+} hdf5_type_t;
 
-enum { HDF5_NAME = 64, HDF5_ANY = -1, HDF5_CHUNK = 1 << 20 };
+enum { HDF5_NAME = 128, HDF5_ANY = -1, HDF5_CHUNK = 1 << 20 };
 
 typedef struct hdf5_dataset {
     hdf5_file_t *file;

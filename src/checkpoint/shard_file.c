@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "checkpoint/shard_parts.h"
 
-enum { FORMAT_VERSION = 1, CHECKSUM_TEXT = 17 };
+enum { FORMAT_VERSION = 2, CHECKSUM_TEXT = 17 };
 
 static const char format_name[] = "dfaiss shard";
 
@@ -43,6 +43,9 @@ static dfaiss_status_t check_content(const char *path, const shard_content_t *co
     for (int64_t i = 0; i < content->batch_count; row += content->batches[i].n, i++)
         if (!batch_is_whole(content, &content->batches[i], row, indexed))
             return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: batch %" PRId64 " at row %" PRId64 " is not whole", path, i, row);
+    if (content->attributes && attribute_columns_rows(content->attributes) != row)
+        return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: attributes have %" PRId64 " rows of %" PRId64, path,
+                         attribute_columns_rows(content->attributes), row);
     if (row != content->rows)
         return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: batches have %" PRId64 " rows of %" PRId64, path, row, content->rows);
     return DFAISS_OK;
@@ -96,7 +99,8 @@ static dfaiss_status_t write_all(hdf5_file_t *file, const shard_content_t *conte
         TRY(write_trained(file, content));
         TRY(shard_store_write(file, content));
     }
-    return shard_rows_write(file, content, indexed_rows(content));
+    TRY(shard_rows_write(file, content, indexed_rows(content)));
+    return shard_attributes_write(file, content);
 }
 
 dfaiss_status_t shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err) {
@@ -111,26 +115,26 @@ dfaiss_status_t shard_file_write(const char *path, const shard_content_t *conten
 
 /* What the root says beyond the fields of a content. */
 typedef struct root {
+    int64_t version;
     int64_t indexed;
     char class[32];
 } root_t;
 
-static dfaiss_status_t check_format(hdf5_file_t *file) {
+static dfaiss_status_t check_format(hdf5_file_t *file, int64_t *version) {
     char format[64] = "";
-    int64_t version = 0;
     TRY(hdf5_get_text(file, "/", "format", format, sizeof format));
     if (strcmp(format, format_name) != 0)
         return hdf5_unexpected(file, "attribute format of /", "expected \"%s\", found \"%s\"", format_name, format);
-    TRY(hdf5_get_integer(file, "/", "format_version", 1, INT64_MAX, &version));
-    if (version > FORMAT_VERSION)
+    TRY(hdf5_get_integer(file, "/", "format_version", 1, INT64_MAX, version));
+    if (*version > FORMAT_VERSION)
         return error_set(file->err, DFAISS_ERR_CHECKPOINT, file->path, "%s has format version %" PRId64 "; this dfaiss reads up to version %d",
-                         file->path, version, FORMAT_VERSION);
+                         file->path, *version, FORMAT_VERSION);
     return DFAISS_OK;
 }
 
 static dfaiss_status_t read_root(hdf5_file_t *file, shard_content_t *content, root_t *root) {
     int64_t server = 0, servers = 0;
-    TRY(check_format(file));
+    TRY(check_format(file, &root->version));
     TRY(hdf5_get_text(file, "/", "index", content->index, sizeof content->index));
     TRY(hdf5_get_integer(file, "/", "generation", 0, INT64_MAX, &content->generation));
     TRY(hdf5_get_integer(file, "/", "servers", 1, INT32_MAX, &servers));
@@ -189,7 +193,8 @@ static dfaiss_status_t read_all(hdf5_file_t *file, shard_content_t *content) {
         TRY(read_trained(file, content, &root));
         TRY(shard_store_read(file, content, root.indexed));
     }
-    return shard_rows_read(file, content, root.indexed);
+    TRY(shard_rows_read(file, content, root.indexed));
+    return shard_attributes_read(file, content, root.version);
 }
 
 dfaiss_status_t shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err) {
@@ -206,6 +211,8 @@ void shard_content_clear(shard_content_t *content) {
     for (int64_t i = 0; i < content->batch_count; i++)
         shard_batch_clear(&content->batches[i]);
     free(content->batches);
+    attribute_columns_destroy(content->attributes);
+    attribute_schema_destroy(content->schema);
     engine_store_destroy(content->store);
     engine_template_destroy(content->template);
     index_config_destroy(content->config);

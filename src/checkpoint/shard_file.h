@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "config/index_config.h"
 #include "engine/engine.h"
+#include "filter/columns.h"
 #include "shard/batch.h"
 
 enum { CHECKPOINT_NAME = 256 };
@@ -26,6 +27,8 @@ typedef struct shard_content {
     int64_t rows;                /* of the whole shard, those not yet indexed included */
     shard_batch_t *batches;      /* all rows in order, at least one in each; vectors are there exactly for rows >= engine_store_rows(store) */
     int64_t batch_count;
+    attribute_schema_t *schema;      /* of the configuration; when writing not looked at */
+    attribute_columns_t *attributes; /* of all rows; NULL where the configuration declares none */
 } shard_content_t;
 
 /* Writes a file and syncs it with its folder. A row range that is only partly indexed inside a batch is handled. On failure no file is left. */

@@ -14,6 +14,10 @@ CHECKED dfaiss_status_t shard_store_read(hdf5_file_t *file, shard_content_t *con
 CHECKED dfaiss_status_t shard_rows_write(hdf5_file_t *file, const shard_content_t *content, int64_t indexed);
 CHECKED dfaiss_status_t shard_rows_read(hdf5_file_t *file, shard_content_t *content, int64_t indexed);
 
+/* The attributes of rows, /attributes. Reading makes content->schema and content->attributes, after content->batches. */
+CHECKED dfaiss_status_t shard_attributes_write(hdf5_file_t *file, const shard_content_t *content);
+CHECKED dfaiss_status_t shard_attributes_read(hdf5_file_t *file, shard_content_t *content, int64_t version);
+
 /* A failure of the engine while it takes in what a file holds is the file's fault, unless memory ran out. */
 dfaiss_status_t shard_blame(hdf5_file_t *file, const char *what, dfaiss_status_t status);
 

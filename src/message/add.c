@@ -15,6 +15,7 @@ void message_add_encode(const message_add_t *message, bytes_writer_t *out) {
     bytes_put_block(out, message->ids, message->ids ? (size_t)message->n * 8 : 0);
     bytes_put_block(out, message->ends, message->ends ? (size_t)message->n * 8 : 0);
     bytes_put_block(out, message->metadata, message->metadata_size);
+    bytes_put_block(out, message->columns, message->column_bytes);
 }
 
 /* A block of n numbers of 8 bytes, or an empty one. */
@@ -60,6 +61,7 @@ dfaiss_status_t message_add_decode(message_kind_t kind, const void *body, size_t
     message->ids = get_numbers(&in, message->n);
     message->ends = get_numbers(&in, message->n);
     message->metadata = bytes_get_block(&in, &message->metadata_size);
+    message->columns = bytes_get_block(&in, &message->column_bytes);
     if (!bytes_reader_done(&in) || !bulk_fits(message, bulk_size) || !ends_ascend(message))
         return message_malformed(kind, err);
     return DFAISS_OK;

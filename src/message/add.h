@@ -25,6 +25,8 @@ typedef struct message_add {
     const uint8_t *ends;     /* uint64_t[n], likewise: where each row's metadata ends; NULL: no metadata */
     const uint8_t *metadata; /* borrowed */
     size_t metadata_size;
+    const void *columns; /* attributes that are not in the metadata, in the form of filter/given.h; unchecked, borrowed; NULL: none */
+    size_t column_bytes;
 } message_add_t;
 
 void message_add_encode(const message_add_t *message, bytes_writer_t *out);

@@ -53,7 +53,7 @@ static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **host
     shard_batch_t batch;
     dfaiss_status_t status = make_batch(&decoded, message, &batch, err);
     if (status == DFAISS_OK)
-        status = shard_append((*hosted)->shard, &batch, err);
+        status = shard_append((*hosted)->shard, &batch, decoded.columns, decoded.column_bytes, err);
     if (status != DFAISS_OK)
         shard_batch_clear(&batch);
     return status;

@@ -66,9 +66,17 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
         snprintf(content->config->index_storage_dir, sizeof content->config->index_storage_dir, "%s", loading->storage);
     TRY(override_apply(content->config, (const char *)loading->overrides.data, loading->overrides.size, loading->index, err));
     TRY(hosted_team(server, content->config, &own, err));
-    dfaiss_status_t status =
-        shard_restore(loading->index, content->config, hosted_expected_rows(server, content->config, loading->vectors), server->number,
-                      own ? own : server->team, content->template, content->store, content->batches, content->batch_count, &shard, err);
+    shard_restored_t restored = {
+        .config = content->config,
+        .template = content->template,
+        .store = content->store,
+        .batches = content->batches,
+        .batch_count = content->batch_count,
+        .schema = content->schema,
+        .attributes = content->attributes,
+    };
+    int64_t expected = hosted_expected_rows(server, content->config, loading->vectors);
+    dfaiss_status_t status = shard_restore(loading->index, &restored, expected, server->number, own ? own : server->team, &shard, err);
     if (status != DFAISS_OK) {
         team_destroy(own);
         return status;

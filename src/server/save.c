@@ -43,6 +43,7 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
         .rows = snapshot->rows,
         .batches = snapshot->batches,
         .batch_count = snapshot->batch_count,
+        .attributes = snapshot->attributes,
     };
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
     TRY(shard_file_write(writing->path, &content, err));
@@ -69,7 +70,7 @@ static void file_written(server_t *server, job_t *job, dfaiss_status_t status, c
         bytes_put_i64(result, shard_next_id(job->hosted->shard));
         job->hosted->file_bytes = (int64_t)writing->file.bytes;
     }
-    free(writing->snapshot.batches);
+    shard_snapshot_clear(&writing->snapshot);
     free(writing);
     operation_local_end(server, operation, status, error);
 }

@@ -23,6 +23,8 @@ void shard_destroy(shard_t *shard) {
     engine_template_destroy(shard->pending_template);
     engine_template_destroy(shard->trained);
     shard_rows_clear(&shard->rows);
+    attribute_columns_destroy(shard->attributes);
+    attribute_schema_destroy(shard->schema);
     index_config_destroy(shard->config);
     free(shard->name);
     free(shard);
@@ -60,6 +62,8 @@ dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t e
     TRY(make_shard(name, server, team, &shard, err));
     shard->expected_rows = expected_rows;
     dfaiss_status_t status = make_template(shard, config, err);
+    if (status == DFAISS_OK)
+        status = shard_attributes_create(shard, config, err);
     if (status != DFAISS_OK) {
         shard_destroy(shard);
         return status;
@@ -69,26 +73,28 @@ dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t e
     return DFAISS_OK;
 }
 
-dfaiss_status_t shard_restore(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team, engine_template_t *template,
-                              engine_store_t *store, shard_batch_t *batches, int64_t batch_count, shard_t **out, dfaiss_error_t *err) {
+dfaiss_status_t shard_restore(const char *name, const shard_restored_t *restored, int64_t expected_rows, int server, team_t *team, shard_t **out,
+                              dfaiss_error_t *err) {
     shard_t *shard = NULL;
     TRY(make_shard(name, server, team, &shard, err));
     shard->expected_rows = expected_rows;
-    dfaiss_status_t status = template ? DFAISS_OK : make_template(shard, config, err);
-    for (int64_t i = 0; status == DFAISS_OK && i < batch_count; i++)
-        status = shard_rows_append(&shard->rows, &batches[i], err);
+    dfaiss_status_t status = restored->template ? DFAISS_OK : make_template(shard, restored->config, err);
+    for (int64_t i = 0; status == DFAISS_OK && i < restored->batch_count; i++)
+        status = shard_rows_append(&shard->rows, &restored->batches[i], err);
     if (status != DFAISS_OK) {
         /* What the batches own stays the caller's. */
         shard->rows.count = 0;
         shard_destroy(shard);
         return status;
     }
-    free(batches);
-    shard->config = config;
-    if (template) {
-        shard->template = template;
-        shard->store = store;
-        shard->built = engine_store_rows(store);
+    free(restored->batches);
+    shard->config = restored->config;
+    shard->schema = restored->schema;
+    shard->attributes = restored->attributes;
+    if (restored->template) {
+        shard->template = restored->template;
+        shard->store = restored->store;
+        shard->built = engine_store_rows(restored->store);
     }
     *out = shard;
     return DFAISS_OK;
@@ -125,7 +131,7 @@ int64_t shard_backlog(const shard_t *shard) {
 shard_bytes_t shard_bytes(const shard_t *shard) {
     return (shard_bytes_t){
         .index = shard->store ? engine_store_bytes(shard->store) : 0,
-        .metadata = shard->rows.metadata_bytes,
+        .metadata = shard->rows.metadata_bytes + (shard->attributes ? attribute_columns_bytes(shard->attributes) : 0),
         .buffered = shard->rows.buffered_bytes,
     };
 }
@@ -141,10 +147,14 @@ dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int
                      bad / dim, shard->name);
 }
 
-dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err) {
+dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, const void *columns, size_t column_bytes, dfaiss_error_t *err) {
     TRY(shard_check_vectors(shard, batch->element, batch->n, batch->vectors, batch->vector_bytes, err));
     TRY(shard_check_ids(batch, shard->name, err));
-    return shard_rows_append(&shard->rows, batch, err);
+    TRY(shard_attributes_append(shard, batch, columns, column_bytes, err));
+    dfaiss_status_t status = shard_rows_append(&shard->rows, batch, err);
+    if (status != DFAISS_OK && shard->attributes)
+        attribute_columns_undo(shard->attributes);
+    return status;
 }
 
 bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **metadata, size_t *metadata_size) {
@@ -162,18 +172,29 @@ bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **m
 
 dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfaiss_error_t *err) {
     size_t bytes = (size_t)shard->rows.count * sizeof *shard->rows.batches;
-    shard_batch_t *batches = malloc(bytes ? bytes : 1);
-    if (!batches)
-        return error_memory(err, bytes, "a snapshot of a shard");
-    if (bytes)
-        memcpy(batches, shard->rows.batches, bytes);
-    *out = (shard_snapshot_t){
+    shard_snapshot_t made = {
         .config = shard->config,
         .template = shard->store ? shard->template : NULL,
         .store = shard->store,
         .rows = shard->rows.rows,
-        .batches = batches,
+        .batches = malloc(bytes ? bytes : 1),
         .batch_count = shard->rows.count,
     };
+    dfaiss_status_t status = made.batches ? DFAISS_OK : error_memory(err, bytes, "a snapshot of a shard");
+    if (status == DFAISS_OK && bytes)
+        memcpy(made.batches, shard->rows.batches, bytes);
+    if (status == DFAISS_OK && shard->attributes)
+        status = attribute_columns_snapshot(shard->attributes, &made.attributes, err);
+    if (status != DFAISS_OK) {
+        shard_snapshot_clear(&made);
+        return status;
+    }
+    *out = made;
     return DFAISS_OK;
+}
+
+void shard_snapshot_clear(shard_snapshot_t *snapshot) {
+    free(snapshot->batches);
+    attribute_columns_destroy(snapshot->attributes);
+    *snapshot = (shard_snapshot_t){0};
 }

@@ -12,6 +12,7 @@
 #include "base/team.h"
 #include "config/index_config.h"
 #include "engine/engine.h"
+#include "filter/columns.h"
 #include "shard/batch.h"
 #include "shard/builder.h"
 
@@ -21,11 +22,20 @@ typedef struct shard shard_t;
  * local training; 0 where nobody knows. team is borrowed. */
 CHECKED dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team, shard_t **out,
                                      dfaiss_error_t *err);
-/* A shard from a checkpoint; everything is taken over on success. template and store are both there, or both NULL (not trained yet;
- * expected_rows as for shard_create). */
-CHECKED dfaiss_status_t shard_restore(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team,
-                                      engine_template_t *template, engine_store_t *store, shard_batch_t *batches, int64_t batch_count, shard_t **out,
-                                      dfaiss_error_t *err);
+/* What a checkpoint brings back. */
+typedef struct shard_restored {
+    index_config_t *config;
+    engine_template_t *template; /* both there, or both NULL: not trained yet */
+    engine_store_t *store;
+    shard_batch_t *batches;
+    int64_t batch_count;
+    attribute_schema_t *schema;      /* of the configuration */
+    attribute_columns_t *attributes; /* of that schema, for all rows; NULL where it has no fields */
+} shard_restored_t;
+
+/* A shard from a checkpoint; everything in it is taken over on success. expected_rows as for shard_create. */
+CHECKED dfaiss_status_t shard_restore(const char *name, const shard_restored_t *restored, int64_t expected_rows, int server, team_t *team,
+                                      shard_t **out, dfaiss_error_t *err);
 /* No search and no work of it may be under way. NULL is fine. */
 void shard_destroy(shard_t *shard);
 
@@ -39,7 +49,7 @@ int64_t shard_next_id(const shard_t *shard);
 /* Rows that the builder has not taken in yet: what ingest is held back by. 0 before training, when nothing can be built. */
 int64_t shard_backlog(const shard_t *shard);
 
-/* Bytes of the indexed rows (codes, rows of lists, links), of metadata and explicit ids, and of vectors that wait. */
+/* Bytes of the indexed rows (codes, rows of lists, links), of metadata, attributes and explicit ids, and of vectors that wait. */
 typedef struct shard_bytes {
     size_t index, metadata, buffered;
 } shard_bytes_t;
@@ -47,9 +57,11 @@ shard_bytes_t shard_bytes(const shard_t *shard);
 
 /* ---- ingest ---- */
 
-/* Takes in a batch (first_row is set here); every search begun afterwards sees it. ERR_DATA where a component is not finite, ERR_ARG where an id is
- * out of range or twice in the batch; the batch then stays the caller's. */
-CHECKED dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, dfaiss_error_t *err);
+/* Takes in a batch (first_row is set here); every search begun afterwards sees it. columns: attributes that did not come in the metadata, in the form
+ * of filter/given.h, looked at with suspicion; borrowed; NULL: none. ERR_DATA where a component is not finite, ERR_ARG where an id is out of range or
+ * twice in the batch, or a column is none of the index's attributes, ERR_PEER where columns make no sense; nothing has changed and the batch stays
+ * the caller's then. */
+CHECKED dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, const void *columns, size_t column_bytes, dfaiss_error_t *err);
 
 /* A row's id and metadata (borrowed until the next change). False where there is no such row. */
 bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **metadata, size_t *metadata_size);
@@ -94,16 +106,18 @@ int64_t shard_build_nanoseconds(const shard_t *shard);
 
 /* ---- what a checkpoint needs ---- */
 
-/* A snapshot of what the shard holds now, to be written by the builder while searches and appends go on; nothing may be built meanwhile. batches
- * is a copy (free()) of the descriptions. */
+/* A snapshot of what the shard holds now, to be written by the builder while searches and appends go on; nothing may be built meanwhile. */
 typedef struct shard_snapshot {
     const index_config_t *config;
     const engine_template_t *template; /* NULL: not trained */
     const engine_store_t *store;
     int64_t rows;
-    shard_batch_t *batches;
+    shard_batch_t *batches; /* a copy of the descriptions; owned */
     int64_t batch_count;
+    attribute_columns_t *attributes; /* NULL: the index has none; owned */
 } shard_snapshot_t;
 CHECKED dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfaiss_error_t *err);
+/* Main thread. */
+void shard_snapshot_clear(shard_snapshot_t *snapshot);
 
 #endif

@@ -54,6 +54,8 @@ struct shard {
     engine_store_t *store;               /* NULL before training */
     engine_store_t *pending_store;
     shard_rows_t rows;
+    attribute_schema_t *schema;
+    attribute_columns_t *attributes; /* of all rows; NULL where the schema has no fields */
 
     sample_t sample;            /* that has arrived */
     sample_t training;          /* that the builder trains on: what arrives meanwhile does not touch it */
@@ -78,6 +80,12 @@ CHECKED dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t elem
 
 /* All ids of a batch are in range, and its own ones different: ERR_ARG, naming the id. */
 CHECKED dfaiss_status_t shard_check_ids(const shard_batch_t *batch, const char *name, dfaiss_error_t *err);
+
+/* The schema of the configuration, and columns for it. */
+CHECKED dfaiss_status_t shard_attributes_create(shard_t *shard, const index_config_t *config, dfaiss_error_t *err);
+/* The attributes of a batch that follows the rows; undone by attribute_columns_undo. */
+CHECKED dfaiss_status_t shard_attributes_append(shard_t *shard, const shard_batch_t *batch, const void *columns, size_t column_bytes,
+                                                dfaiss_error_t *err);
 
 /* Frees the searches that are kept for reuse, since they belong to a template that goes. */
 void shard_search_drop_idle(shard_t *shard);

@@ -517,7 +517,7 @@ static const struct {
     int64_t row, value;
     const char *expected;
 } lies[] = {
-    {0, SET_ATTRIBUTE, "/", "format_version", 0, 2, "has format version 2; this dfaiss reads up to version 1"},
+    {0, SET_ATTRIBUTE, "/", "format_version", 0, 3, "has format version 3; this dfaiss reads up to version 2"},
     {0, SET_ATTRIBUTE, "/", "server", 0, 4, "attribute server of /: expected an integer from 0 to 3, found 4"},
     {0, SET_ATTRIBUTE, "/", "rows", 0, -1, "attribute rows of /"},
     {0, SET_ATTRIBUTE, "/", "rows", 0, 1001, "dataset /ids: expected int64[1001], found int64[1000]"},

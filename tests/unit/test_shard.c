@@ -39,7 +39,7 @@ static void append(shard_t *shard, int64_t n, uint64_t stream) {
                            .element = ELEMENT_f32,
                            .vectors = make_vectors(n, stream),
                            .vector_bytes = (size_t)n * DIM * sizeof(float)};
-    assert_ok(shard_append(shard, &batch, &error), error);
+    assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
 }
 
 /* What a server's builder does with everything that waits. */
@@ -142,7 +142,7 @@ static void test_rows_have_ids_and_metadata(void **state) {
                            .metadata = (uint8_t *)strdup("abc")};
     memcpy(batch.ids, (int64_t[]){500, 77}, 2 * sizeof(int64_t));
     memcpy(batch.metadata_ends, (uint64_t[]){1, 3}, 2 * sizeof(uint64_t));
-    assert_ok(shard_append(shard, &batch, &error), error);
+    assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
     int64_t id = -1;
     const uint8_t *metadata;
     size_t size;
@@ -171,13 +171,13 @@ static shard_batch_t batch_with_ids(int64_t n, const int64_t *ids) {
 
 static void append_ids(shard_t *shard, int64_t n, const int64_t *ids) {
     shard_batch_t batch = batch_with_ids(n, ids);
-    assert_ok(shard_append(shard, &batch, &error), error);
+    assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
 }
 
 static void refuse_ids(shard_t *shard, int64_t n, const int64_t *ids, const char *named) {
     int64_t rows = shard_rows(shard);
     shard_batch_t batch = batch_with_ids(n, ids);
-    assert_fails(shard_append(shard, &batch, &error), DFAISS_ERR_ARG, error, named);
+    assert_fails(shard_append(shard, &batch, NULL, 0, &error), DFAISS_ERR_ARG, error, named);
     assert_int_equal(shard_rows(shard), rows);
     shard_batch_clear(&batch);
 }
@@ -218,7 +218,7 @@ static void test_equal_scores_stand_by_id(void **state) {
                            .ids = malloc(N * sizeof(int64_t))};
     for (int i = 0; i < N; i++)
         batch.ids[i] = (i * 7919) % N;
-    assert_ok(shard_append(shard, &batch, &error), error);
+    assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
     float query[DIM] = {0};
     size_t bytes = 0;
     assert_true(topk_bytes(1, N, &bytes));
@@ -241,8 +241,13 @@ static void test_restored_rows_count_for_centroids(void **state) {
     shard_batch_t *batches = calloc(1, sizeof *batches);
     size_t bytes = ROWS * DIM * sizeof(float);
     *batches = (shard_batch_t){.n = ROWS, .element = ELEMENT_f32, .vectors = make_vectors(ROWS, 8), .vector_bytes = bytes};
-    index_config_t *config = parse("{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 8, \"infer_centroids\": true}");
-    assert_ok(shard_restore("test", config, ROWS, 0, team, NULL, NULL, batches, 1, &shard, &error), error);
+    shard_restored_t restored = {
+        .config = parse("{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 8, \"infer_centroids\": true}"),
+        .batches = batches,
+        .batch_count = 1,
+    };
+    assert_ok(attribute_schema_create(NULL, "test", &restored.schema, &error), error);
+    assert_ok(shard_restore("test", &restored, ROWS, 0, team, &shard, &error), error);
     assert_ok(shard_sample(shard, ELEMENT_f32, ROWS, make_vectors(ROWS, 8), bytes, &error), error);
     assert_ok(shard_train_prepare(shard, &error), error);
     assert_ok(shard_train_work(shard, &error), error);
