@@ -76,15 +76,28 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_list_indexes(dfaiss_client_t *c
 /* The types that components may have. */
 typedef enum dfaiss_element { DFAISS_F32, DFAISS_F16, DFAISS_U8, DFAISS_I8 } dfaiss_element_t;
 
+/* One typed attribute of all vectors of a batch, as declared under `attributes` in the configuration. The array that belongs to the declared type is
+ * given, the others are NULL. */
+typedef struct dfaiss_column {
+    const char *name;
+    const int64_t *integers;
+    const double *floats;
+    const char *const *strings; /* NULL in it: no value */
+    const bool *booleans;
+} dfaiss_column_t;
+
 /* Vectors with what belongs to them. */
 typedef struct dfaiss_batch {
     dfaiss_element_t element;
     int64_t n;
     int64_t dim;
-    const void *vectors;           /* element[n][dim], row-major, finite */
-    const int64_t *ids;            /* int64_t[n], 0 to 2^63 - 2, each once; NULL where the index assigns them */
-    const void *metadata;          /* all vectors' metadata, one after the other; NULL: none */
-    const uint64_t *metadata_ends; /* uint64_t[n]: where each one's ends, ascending; NULL: none */
+    const void *vectors;            /* element[n][dim], row-major, finite */
+    const int64_t *ids;             /* int64_t[n], 0 to 2^63 - 2, each once; NULL where the index assigns them */
+    const void *metadata;           /* all vectors' metadata, one after the other; NULL: none */
+    const uint64_t *metadata_ends;  /* uint64_t[n]: where each one's ends, ascending; NULL: none */
+    const dfaiss_column_t *columns; /* attributes; those that are declared and not given come from the metadata where it is a JSON object, else have
+                                       no value */
+    int column_count;
 } dfaiss_batch_t;
 
 /* Adds vectors. When it returns they are in a server's memory and seen by every search begun afterwards. Everything is borrowed for the call.
@@ -92,8 +105,8 @@ typedef struct dfaiss_batch {
  *   ids_out  out, int64_t[n]: the ids that they got; may be NULL
  *
  * DFAISS_ERR_DATA (a component is not finite), DFAISS_ERR_ARG (another dimension; ids where none belong, or none where they do; an id negative or
- * twice): nothing is added then. An id that an earlier call added is not looked for. Blocks while the server is more than
- * `buffer_bsz` vectors behind with indexing. */
+ * twice; a column that is no attribute of the index): nothing is added then. An id that an earlier call added is not looked for. Blocks while the
+ * server is more than `buffer_bsz` vectors behind with indexing. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out,
                                                      dfaiss_error_t *err);
 

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 #include "client/client_internal.h"
+#include "filter/given.h"
 #include "message/ids.h"
 #include "message/setting.h"
 
@@ -24,6 +25,7 @@ typedef struct add_request {
     dfaiss_request_t request;
     char index[MESSAGE_NAME];
     dfaiss_batch_t batch;
+    bytes_writer_t columns; /* as they travel */
     int64_t *ids_out;
     int server;
     int tries;
@@ -37,6 +39,7 @@ typedef struct add_request {
 static void destroy(dfaiss_request_t *request) {
     add_request_t *add = (add_request_t *)request;
     question_forget(add->question);
+    bytes_writer_destroy(&add->columns);
     free(add);
 }
 
@@ -94,6 +97,8 @@ static dfaiss_status_t send_batch(add_request_t *add, dfaiss_error_t *err) {
         .ends = (const uint8_t *)batch->metadata_ends,
         .metadata = batch->metadata,
         .metadata_size = batch->metadata_ends ? (size_t)batch->metadata_ends[batch->n - 1] : 0,
+        .columns = add->columns.data,
+        .column_bytes = add->columns.size,
     };
     memcpy(message.index, add->index, sizeof message.index);
     /* When it is sent again the first question has given its credit back. */
@@ -245,6 +250,27 @@ static dfaiss_status_t check_batch(const dfaiss_batch_t *batch, dfaiss_error_t *
     return check_metadata(batch, err);
 }
 
+/* Attributes as they travel: nothing where there are none. */
+static dfaiss_status_t encode_columns(const dfaiss_batch_t *batch, bytes_writer_t *out, dfaiss_error_t *err) {
+    if (batch->column_count < 0)
+        return error_set(err, DFAISS_ERR_ARG, "column_count", "column_count is %d; expected 0 or more", batch->column_count);
+    if (batch->column_count == 0)
+        return DFAISS_OK;
+    if (!batch->columns)
+        return error_null(err, "columns");
+    size_t bytes = (size_t)batch->column_count * sizeof(attribute_arrays_t);
+    attribute_arrays_t *arrays = malloc(bytes);
+    if (!arrays)
+        return error_memory(err, bytes, "the columns of a batch");
+    for (int i = 0; i < batch->column_count; i++) {
+        const dfaiss_column_t *column = &batch->columns[i];
+        arrays[i] = (attribute_arrays_t){column->name, column->integers, column->floats, column->strings, column->booleans};
+    }
+    dfaiss_status_t status = attribute_given_encode(arrays, batch->column_count, batch->n, out, err);
+    free(arrays);
+    return status;
+}
+
 static dfaiss_status_t begin(dfaiss_client_t *client, add_request_t *add, dfaiss_error_t *err) {
     TRY(client_next_server(client, &add->server, err));
     add->credit = true;
@@ -266,7 +292,9 @@ dfaiss_status_t dfaiss_add_start(dfaiss_client_t *client, const char *index, con
     add->batch = *batch;
     add->ids_out = ids_out;
     snprintf(add->index, sizeof add->index, "%s", index);
-    dfaiss_status_t status = begin(client, add, err);
+    dfaiss_status_t status = encode_columns(batch, &add->columns, err);
+    if (status == DFAISS_OK)
+        status = begin(client, add, err);
     if (status != DFAISS_OK) {
         if (add->request.client)
             give_credit_back(add);
