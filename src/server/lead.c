@@ -12,7 +12,7 @@ enum {
     TILE_QUERIES = 256,
     TILE_HIT_BYTES = 8 << 20, /* bounds queries x k where k is large */
     TILES_UNDER_WAY = 4,
-    TILES_OF_ONE_REQUEST = 2, /* so that one client with many queries leaves room for another's few */
+    TILES_OF_ONE_CLIENT = 2, /* so that one with many queries, in one request or in several, leaves room for another's few */
 };
 
 /* A client's request while it is worked on. */
@@ -48,7 +48,7 @@ typedef struct tile {
 
 struct lead {
     lead_request_t *requests;
-    int tiles;
+    tile_t *under_way[TILES_UNDER_WAY]; /* NULL: room for one more */
 };
 
 dfaiss_status_t lead_create(lead_t **out, dfaiss_error_t *err) {
@@ -65,7 +65,11 @@ static void free_lead_request(lead_request_t *asked) {
 }
 
 bool lead_idle(const lead_t *lead) {
-    return !lead->requests && lead->tiles == 0;
+    for (int i = 0; i < TILES_UNDER_WAY; i++) {
+        if (lead->under_way[i])
+            return false;
+    }
+    return !lead->requests;
 }
 
 void lead_destroy(lead_t *lead) {
@@ -132,6 +136,15 @@ void request_search(server_t *server, request_t *request) {
 
 /* ---- tiles come back ---- */
 
+/* Where a tile that is under way stands, or with NULL where another may; NULL where there is no such place. */
+static tile_t **tile_place(lead_t *lead, const tile_t *tile) {
+    for (int i = 0; i < TILES_UNDER_WAY; i++) {
+        if (lead->under_way[i] == tile)
+            return &lead->under_way[i];
+    }
+    return NULL;
+}
+
 static void answer_if_complete(server_t *server, lead_request_t *asked) {
     bool all = asked->answered == asked->search.nq;
     bool failed = asked->status != DFAISS_OK && asked->tiles == 0;
@@ -164,7 +177,7 @@ static void tile_ended(server_t *server, operation_t *operation, void *context) 
     dfaiss_status_t status = operation->status;
     if (status == DFAISS_OK && !operation->bulk)
         status = error_set(&error, DFAISS_ERR_INTERNAL, "", "a search ended without hits");
-    tile->lead->tiles--;
+    *tile_place(tile->lead, tile) = NULL;
     for (int i = 0; i < tile->part_count; i++) {
         tile_part_t *part = &tile->parts[i];
         lead_request_t *asked = part->request;
@@ -187,8 +200,21 @@ static bool same_search(const message_search_t *a, const message_search_t *b) {
     return a->k == b->k && a->dim == b->dim && a->nprobe == b->nprobe && strcmp(a->index, b->index) == 0;
 }
 
-static bool may_start(const lead_request_t *asked) {
-    return asked->status == DFAISS_OK && asked->next_query < asked->search.nq && asked->tiles < TILES_OF_ONE_REQUEST;
+static int tiles_of_client(const lead_t *lead, int rank) {
+    int tiles = 0;
+    for (int i = 0; i < TILES_UNDER_WAY; i++) {
+        const tile_t *tile = lead->under_way[i];
+        int part = 0;
+        while (tile && part < tile->part_count && tile->parts[part].request->request->message.source != rank)
+            part++;
+        tiles += tile && part < tile->part_count;
+    }
+    return tiles;
+}
+
+static bool may_start(const lead_t *lead, const lead_request_t *asked) {
+    return asked->status == DFAISS_OK && asked->next_query < asked->search.nq &&
+           tiles_of_client(lead, asked->request->message.source) < TILES_OF_ONE_CLIENT;
 }
 
 static int64_t tile_queries(const message_search_t *search) {
@@ -213,7 +239,7 @@ static void fill_tile(tile_t *tile, lead_request_t *first) {
     int64_t most = tile_queries(&first->search);
     tile->k = first->search.k;
     for (lead_request_t *asked = first; asked && tile->nq < most; asked = asked->next) {
-        if (may_start(asked) && same_search(&asked->search, &first->search))
+        if (may_start(tile->lead, asked) && same_search(&asked->search, &first->search))
             take_part(tile, asked, most);
     }
 }
@@ -239,14 +265,14 @@ static void start_tile(server_t *server, tile_t *tile) {
     void *queries = copy_queries(tile, search->dim, &bytes);
     if (!queries)
         argument.failed = true;
-    server->lead->tiles++;
+    *tile_place(tile->lead, NULL) = tile;
     operation_start(server, OPERATION_SEARCH, &argument, queries, bytes, tile_ended, tile);
 }
 
 /* The request whose turn it is; NULL where none may start a tile. */
 static lead_request_t *next_request(lead_t *lead) {
     for (lead_request_t *asked = lead->requests; asked; asked = asked->next) {
-        if (may_start(asked))
+        if (may_start(lead, asked))
             return asked;
     }
     return NULL;
@@ -255,7 +281,7 @@ static lead_request_t *next_request(lead_t *lead) {
 bool lead_advance(server_t *server) {
     lead_t *lead = server->lead;
     bool something = false;
-    while (lead->tiles < TILES_UNDER_WAY) {
+    while (tile_place(lead, NULL)) {
         lead_request_t *asked = next_request(lead);
         tile_t *tile = asked ? calloc(1, sizeof *tile) : NULL;
         if (!tile)
