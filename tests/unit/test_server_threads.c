@@ -1,31 +1,14 @@
 /* Servers and clients as threads of one process, over a fake transport and a fake engine (tests/fake): several clients create, fill, train, search,
  * save, load and drop several indexes at once, and every answer is compared with what was put in. An argument is another seed. ThreadSanitizer sees
  * every thread of a server: the one that serves, its team and its builder.
- *
- * What is found wrong ends the process, since the other ranks would wait for ever.
  */
 #include "check.h"
 
-#include <dfaiss/dfaiss.h>
-#include <pthread.h>
-
 #include "base/file.h"
-#include "base/memory.h"
-#include "base/random.h"
 #include "client/bulk_load.h"
-#include "fake_world.h"
+#include "fake_job.h"
 
-enum { SERVERS = 3, CLIENTS = 3, DIM = 8, K = 10, THREADS = 2, STEPS = 150, BATCH = 60, VECTORS = 2 * STEPS * BATCH, METADATA = 32 };
-
-static uint64_t seed = 40961;
-
-#define expect(condition)                                                                                                  \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: expected %s (seed %llu)\n", __FILE__, __LINE__, #condition, (unsigned long long)seed); \
-            abort();                                                                                                       \
-        }                                                                                                                  \
-    } while (0)
+enum { SERVERS = FAKE_SERVERS, CLIENTS = FAKE_CLIENTS, DIM = 8, K = 10, STEPS = 150, BATCH = 60, VECTORS = 2 * STEPS * BATCH, METADATA = 32 };
 
 static const struct {
     const char *name;
@@ -49,82 +32,7 @@ static struct part {
     uint8_t bytes[VECTORS][DIM]; /* the same */
 } parts[INDEXES][CLIENTS];
 
-typedef struct member member_t;
-typedef void play_t(member_t *member);
-
-/* One rank. */
-struct member {
-    pthread_t thread;
-    MPI_Comm rank;
-    const char *storage; /* of servers; NULL: a client */
-    play_t *play;        /* of clients */
-    int number;          /* among them */
-    pthread_barrier_t *meeting;
-    dfaiss_client_t *client;
-    random_state_t random;
-    dfaiss_error_t error;
-};
-
-static void expect_ok(const member_t *member, dfaiss_status_t status) {
-    if (status == DFAISS_OK)
-        return;
-    fprintf(stderr, "rank: %s: %s (seed %llu)\n", dfaiss_status_name(status), member->error.text, (unsigned long long)seed);
-    abort();
-}
-
-/* ---- worlds ---- */
-
-static void *rank_main(void *argument) {
-    member_t *member = argument;
-    dfaiss_world_t *world = NULL;
-    expect_ok(member, dfaiss_world_create(member->rank, member->storage ? DFAISS_ROLE_SERVER : DFAISS_ROLE_CLIENT, &world, &member->error));
-    if (member->storage) {
-        dfaiss_server_options_t options = {.storage = member->storage, .threads = THREADS};
-        expect_ok(member, dfaiss_serve(world, &options, &member->error));
-    } else {
-        dfaiss_client_options_t options = {0};
-        expect_ok(member, dfaiss_client_create(world, &options, &member->client, &member->error));
-        member->play(member);
-        pthread_barrier_wait(member->meeting);
-        if (member->number == 0)
-            expect_ok(member, dfaiss_shutdown(member->client, &member->error));
-        dfaiss_client_destroy(member->client);
-    }
-    dfaiss_world_destroy(world);
-    return NULL;
-}
-
-/* Runs a world in which every client does `play`. */
-static void run_world(const char *storage, uint64_t stream, play_t *play) {
-    enum { RANKS = SERVERS + CLIENTS };
-    static member_t members[RANKS];
-    pthread_barrier_t meeting;
-    fake_world_t *world = fake_world_create(RANKS, seed + stream);
-    pthread_barrier_init(&meeting, NULL, CLIENTS);
-    for (int i = 0; i < RANKS; i++) {
-        bool server = i < SERVERS;
-        members[i] = (member_t){.rank = fake_world_rank(world, i),
-                                .storage = server ? storage : NULL,
-                                .play = play,
-                                .number = server ? i : i - SERVERS,
-                                .meeting = &meeting,
-                                .random = random_stream(seed + stream, (uint64_t)i)};
-        expect(pthread_create(&members[i].thread, NULL, rank_main, &members[i]) == 0);
-    }
-    for (int i = 0; i < RANKS; i++)
-        expect(pthread_join(members[i].thread, NULL) == 0);
-    pthread_barrier_destroy(&meeting);
-    fake_world_destroy(world);
-}
-
 /* ---- what clients do ---- */
-
-static void create(member_t *member, const char *index, const char *text, const dfaiss_create_options_t *options) {
-    dfaiss_config_t *config = NULL;
-    expect_ok(member, dfaiss_config_parse(text, strlen(text), &config, &member->error));
-    expect_ok(member, dfaiss_create_index(member->client, index, config, options, &member->error));
-    dfaiss_config_destroy(config);
-}
 
 static const dfaiss_create_options_t with_own_ids = {.own_ids = true};
 
@@ -308,7 +216,7 @@ static void work(member_t *member) {
 
 /* What all have put in is there, before and after it is indexed. The clients share out the indexes. */
 static void end_work(member_t *member) {
-    pthread_barrier_wait(member->meeting);
+    fake_meet(member);
     for (int index = member->number; index < INDEXES; index += CLIENTS) {
         check_whole(member, index);
         train(member, index);
@@ -320,8 +228,8 @@ static void end_work(member_t *member) {
 
 static void play_new_indexes(member_t *member) {
     for (int index = 0; member->number == 0 && index < INDEXES; index++)
-        create(member, indexes[index].name, indexes[index].config, &with_own_ids);
-    pthread_barrier_wait(member->meeting);
+        fake_create(member, indexes[index].name, indexes[index].config, &with_own_ids);
+    fake_meet(member);
     work(member);
     end_work(member);
 }
@@ -331,10 +239,10 @@ static void play_loaded_indexes(member_t *member) {
         expect_ok(member, dfaiss_load_index(member->client, indexes[index].name, NULL, false, &member->error));
         check_whole(member, index);
     }
-    pthread_barrier_wait(member->meeting);
+    fake_meet(member);
     work(member);
     end_work(member);
-    pthread_barrier_wait(member->meeting);
+    fake_meet(member);
     for (int index = member->number; index < INDEXES; index += CLIENTS)
         expect_ok(member, dfaiss_drop_index(member->client, indexes[index].name, &member->error));
 }
@@ -344,19 +252,13 @@ static void test_many_clients_and_indexes(void **state) {
     dfaiss_error_t error;
     (void)state;
     check_make_folder(storage, sizeof storage);
-    run_world(storage, 1, play_new_indexes);
-    run_world(storage, 2, play_loaded_indexes);
+    fake_job_run(storage, 1, true, play_new_indexes);
+    fake_job_run(storage, 2, true, play_loaded_indexes);
     assert_ok(file_remove_tree(storage, &error), error);
 }
 
 enum { BRIEF = 600, BRIEF_STEPS = 15 };
 static const float brief_vectors[BRIEF][DIM];
-
-/* The index is there, or not there, or not in a state for it. */
-static void expect_possible(const member_t *member, dfaiss_status_t status) {
-    if (status != DFAISS_ERR_NOT_FOUND && status != DFAISS_ERR_STATE && status != DFAISS_ERR_CONFIG)
-        expect_ok(member, status);
-}
 
 static void use_brief(member_t *member, int searches) {
     client_batch_t batch = {.element = ELEMENT_f32, .n = BRIEF, .dim = DIM, .vectors = brief_vectors, .first_id = 0};
@@ -379,7 +281,7 @@ static void play_create_and_drop(member_t *member) {
             expect_possible(member, dfaiss_flush(member->client, "brief", &member->error));
             continue;
         }
-        create(member, "brief", indexes[index].config, &replacing);
+        fake_create(member, "brief", indexes[index].config, &replacing);
         use_brief(member, 1);
         for (int server = 0; server < SERVERS; server++)
             expect_possible(member, client_sample(member->client, "brief", server, ELEMENT_f32, BATCH, DIM, brief_vectors, &member->error));
@@ -390,20 +292,16 @@ static void play_create_and_drop(member_t *member) {
 }
 
 static void test_indexes_come_and_go(void **state) {
-    char storage[256];
-    dfaiss_error_t error;
     (void)state;
-    check_make_folder(storage, sizeof storage);
-    run_world(storage, 3, play_create_and_drop);
-    assert_ok(file_remove_tree(storage, &error), error);
+    fake_job_run_alone(3, true, play_create_and_drop);
 }
 
 /* One index is saved over and over again while it is added to and searched; then the servers are shut down in the middle of indexing. */
 static void play_leave_work_behind(member_t *member) {
     memset(&parts[1][member->number], 0, sizeof parts[1][member->number]);
     if (member->number == 0)
-        create(member, indexes[1].name, indexes[1].config, &with_own_ids);
-    pthread_barrier_wait(member->meeting);
+        fake_create(member, indexes[1].name, indexes[1].config, &with_own_ids);
+    fake_meet(member);
     for (int step = 0; step < STEPS; step++) {
         add(member, 1, BATCH);
         if (step == 1)
@@ -419,12 +317,8 @@ static void play_leave_work_behind(member_t *member) {
 }
 
 static void test_save_and_shut_down_while_indexing(void **state) {
-    char storage[256];
-    dfaiss_error_t error;
     (void)state;
-    check_make_folder(storage, sizeof storage);
-    run_world(storage, 4, play_leave_work_behind);
-    assert_ok(file_remove_tree(storage, &error), error);
+    fake_job_run_alone(4, true, play_leave_work_behind);
 }
 
 int main(int argc, char **argv) {
@@ -433,8 +327,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_indexes_come_and_go),
         cmocka_unit_test(test_save_and_shut_down_while_indexing),
     };
-    if (argc > 1)
-        seed = strtoull(argv[1], NULL, 10);
-    printf("seed %llu\n", (unsigned long long)seed);
+    fake_job_begin(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

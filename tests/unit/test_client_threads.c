@@ -1,0 +1,229 @@
+/* The public calls of several clients at once, against servers that are threads of the same process (tests/fake): requests that are under way
+ * together and end in any order, indexes that are loaded anew while they are used, and a shut-down in the middle of everything. An argument is
+ * another seed.
+ */
+#include "check.h"
+
+#include "fake_job.h"
+
+enum { DIM = 8, K = 5, ROUNDS = 30, SLOTS = 5, BATCH = 40, VECTORS = ROUNDS * SLOTS * BATCH };
+
+static const char *const names[] = {"one", "two"};
+enum { INDEXES = sizeof names / sizeof *names };
+
+static const char *const configs[] = {
+    "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8, \"buffer_bsz\": 100}",
+    "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8, \"threads\": 2}",
+};
+
+/* What a client has put into an index, and the ids that it was told. Others look at it only after all clients have met. */
+static struct part {
+    int64_t begun, acknowledged;
+    float vectors[VECTORS][DIM];
+    int64_t ids[VECTORS];
+} parts[INDEXES][FAKE_CLIENTS];
+
+static void make_vectors(member_t *member, int64_t n, float (*vectors)[DIM]) {
+    for (int64_t i = 0; i < n * DIM; i++)
+        vectors[i / DIM][i % DIM] = (float)random_below(&member->random, 1 << 20);
+}
+
+/* ---- requests under way together ---- */
+
+/* A request, and what is expected of it. */
+typedef struct slot {
+    dfaiss_request_t *request;
+    bool adds;
+    int index;
+    int64_t vector; /* that is searched, or the first that is added */
+    int64_t n;
+} slot_t;
+
+static void start_add(member_t *member, slot_t *slot) {
+    slot->adds = true;
+    slot->index = (int)random_below(&member->random, INDEXES);
+    struct part *part = &parts[slot->index][member->number];
+    slot->vector = part->begun;
+    slot->n = 1 + (int64_t)random_below(&member->random, BATCH);
+    part->begun += slot->n;
+    make_vectors(member, slot->n, part->vectors + slot->vector);
+    dfaiss_batch_t batch = {.element = DFAISS_F32, .n = slot->n, .dim = DIM, .vectors = part->vectors[slot->vector]};
+    expect_ok(member, dfaiss_add_start(member->client, names[slot->index], &batch, part->ids + slot->vector, &slot->request, &member->error));
+}
+
+/* All indexes are searched for a vector that is known to be in one of them; nothing where there is none. */
+static void start_search(member_t *member, slot_t *slot) {
+    slot->adds = false;
+    slot->index = (int)random_below(&member->random, INDEXES);
+    struct part *part = &parts[slot->index][member->number];
+    if (part->acknowledged == 0)
+        return;
+    slot->vector = (int64_t)random_below(&member->random, (uint64_t)part->acknowledged);
+    expect_ok(member,
+              dfaiss_search_start(member->client, INDEXES, names, 1, DIM, part->vectors[slot->vector], K, NULL, &slot->request, &member->error));
+}
+
+static void end(member_t *member, slot_t *slot) {
+    struct part *part = &parts[slot->index][member->number];
+    dfaiss_result_t *result = NULL;
+    bool done;
+    if (!slot->request)
+        return;
+    if (random_below(&member->random, 2) == 0)
+        expect_ok(member, dfaiss_request_test(slot->request, &done, &member->error));
+    expect_ok(member, dfaiss_request_wait(slot->request, slot->adds ? NULL : &result, &member->error));
+    slot->request = NULL;
+    if (!slot->adds) {
+        expect(dfaiss_result_scores(result)[0] == 0);
+        expect(dfaiss_result_ids(result)[0] == part->ids[slot->vector]);
+        expect(dfaiss_result_indexes(result)[0] == slot->index);
+        dfaiss_result_destroy(result);
+    }
+}
+
+static void play_requests_under_way(member_t *member) {
+    for (int index = 0; member->number == 0 && index < INDEXES; index++)
+        fake_create(member, names[index], configs[index], NULL);
+    fake_meet(member);
+    for (int round = 0; round < ROUNDS; round++) {
+        slot_t slots[SLOTS] = {0};
+        for (int i = 0; i < SLOTS; i++) {
+            if (random_below(&member->random, 2) == 0)
+                start_add(member, &slots[i]);
+            else
+                start_search(member, &slots[i]);
+        }
+        uint64_t first = random_below(&member->random, SLOTS);
+        for (uint64_t i = 0; i < SLOTS; i++)
+            end(member, &slots[(first + 2 * i) % SLOTS]);
+        for (int index = 0; index < INDEXES; index++)
+            parts[index][member->number].acknowledged = parts[index][member->number].begun;
+    }
+}
+
+static int compare_ids(const void *a, const void *b) {
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* No id was given twice, and none is lost. */
+static void check_ids(member_t *member, int index) {
+    static int64_t ids[FAKE_CLIENTS * VECTORS];
+    int64_t count = 0, total = -1;
+    for (int client = 0; client < FAKE_CLIENTS; client++) {
+        for (int64_t i = 0; i < parts[index][client].begun; i++)
+            ids[count++] = parts[index][client].ids[i];
+    }
+    qsort(ids, (size_t)count, sizeof *ids, compare_ids);
+    for (int64_t i = 0; i < count; i++)
+        expect(ids[i] >= 0 && (i == 0 || ids[i] > ids[i - 1]));
+    expect_ok(member, dfaiss_get_ntotal(member->client, names[index], &total, &member->error));
+    expect(total == count);
+}
+
+/* Clients leave as they have played, and the servers end when the last one has. */
+static void play_and_leave(member_t *member) {
+    play_requests_under_way(member);
+    fake_meet(member);
+    for (int index = 0; member->number == 0 && index < INDEXES; index++)
+        check_ids(member, index);
+}
+
+static void test_requests_under_way(void **state) {
+    (void)state;
+    fake_job_run_alone(21, false, play_and_leave);
+}
+
+/* ---- an index that is loaded anew while it is used ---- */
+
+static void use(member_t *member, const char *index) {
+    float vectors[BATCH][DIM];
+    dfaiss_result_t *result = NULL;
+    make_vectors(member, BATCH, vectors);
+    dfaiss_batch_t batch = {.element = DFAISS_F32, .n = BATCH, .dim = DIM, .vectors = vectors};
+    expect_possible(member, dfaiss_add(member->client, index, &batch, NULL, &member->error));
+    expect_possible(member, dfaiss_search(member->client, 1, &index, 1, DIM, vectors[0], K, NULL, &result, &member->error));
+    dfaiss_result_destroy(result);
+    expect_possible(member, dfaiss_flush(member->client, index, &member->error));
+}
+
+static void ask(member_t *member, const char *index) {
+    dfaiss_statistics_t statistics[FAKE_SERVERS];
+    dfaiss_config_t *config = NULL;
+    char **all = NULL;
+    int64_t count;
+    expect_possible(member, dfaiss_get_config(member->client, index, &config, &member->error));
+    dfaiss_config_destroy(config);
+    expect_possible(member, dfaiss_list_indexes(member->client, &all, &count, &member->error));
+    free(all);
+    expect_possible(member, dfaiss_get_statistics(member->client, index, statistics, &member->error));
+}
+
+/* Nothing that was there before is lost; what others add meanwhile may be. */
+static void save_and_load(member_t *member, const dfaiss_config_t *overrides) {
+    int64_t before, after;
+    expect_ok(member, dfaiss_get_ntotal(member->client, "kept", &before, &member->error));
+    expect_ok(member, dfaiss_save_index(member->client, "kept", NULL, &member->error));
+    expect_ok(member, dfaiss_load_index(member->client, "kept", overrides, true, &member->error));
+    expect_ok(member, dfaiss_get_ntotal(member->client, "kept", &after, &member->error));
+    expect(after >= before);
+}
+
+static void play_reload(member_t *member) {
+    dfaiss_config_t *overrides = NULL;
+    if (member->number == 0)
+        fake_create(member, "kept", configs[0], NULL);
+    expect_ok(member, dfaiss_config_create(&overrides, &member->error));
+    expect_ok(member, dfaiss_config_set(overrides, "nprobe", "7", &member->error));
+    fake_meet(member);
+    for (int round = 0; round < ROUNDS; round++) {
+        use(member, "kept");
+        if (member->number == 1)
+            ask(member, "kept");
+        if (member->number == 0 && round % 3 == 2)
+            save_and_load(member, round % 2 ? overrides : NULL);
+    }
+    dfaiss_config_destroy(overrides);
+}
+
+static void test_loaded_anew_while_used(void **state) {
+    (void)state;
+    fake_job_run_alone(22, true, play_reload);
+}
+
+/* ---- a shut-down in the middle ---- */
+
+static void play_until_shut_down(member_t *member) {
+    dfaiss_status_t status = DFAISS_OK;
+    if (member->number == 0)
+        fake_create(member, "last", configs[0], NULL);
+    fake_meet(member);
+    for (int round = 0; status == DFAISS_OK; round++) {
+        const char *const index = "last";
+        dfaiss_result_t *result = NULL;
+        float query[1][DIM];
+        if (member->number == 0 && round == ROUNDS / 2)
+            expect_ok(member, dfaiss_shutdown(member->client, &member->error));
+        use(member, index);
+        make_vectors(member, 1, query);
+        status = dfaiss_search(member->client, 1, &index, 1, DIM, query[0], K, NULL, &result, &member->error);
+        dfaiss_result_destroy(result);
+    }
+    expect(status == DFAISS_ERR_STATE);
+    expect(dfaiss_save_index(member->client, "last", NULL, &member->error) == DFAISS_ERR_STATE);
+}
+
+static void test_shut_down_by_one_client(void **state) {
+    (void)state;
+    fake_job_run_alone(23, false, play_until_shut_down);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_requests_under_way),
+        cmocka_unit_test(test_loaded_anew_while_used),
+        cmocka_unit_test(test_shut_down_by_one_client),
+    };
+    fake_job_begin(argc, argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
