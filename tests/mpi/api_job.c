@@ -66,7 +66,7 @@ static void serve(const api_phase_t *phase) {
 
 static void run_clients(const api_phase_t *phase) {
     dfaiss_client_options_t options = {.timeout = 120, .long_timeout = 240};
-    if (!phase->no_client && dfaiss_client_create(job.world, &options, &job.client, &job.error) != DFAISS_OK)
+    if (dfaiss_client_create(job.world, &options, &job.client, &job.error) != DFAISS_OK)
         give_up("making a client");
     if (phase->run() != 0)
         give_up("a test has failed");
@@ -146,12 +146,6 @@ int64_t api_ntotal(const char *index) {
     int64_t ntotal = -1;
     assert_ok(dfaiss_get_ntotal(job.client, index, &ntotal, &job.error), job.error);
     return ntotal;
-}
-
-dfaiss_state_t api_state(const char *index) {
-    dfaiss_state_t state;
-    assert_ok(dfaiss_get_state(job.client, index, &state, &job.error), job.error);
-    return state;
 }
 
 /* ---- brute force ---- */

@@ -1,6 +1,6 @@
-/* A job of servers and clients for the tests of the public calls. The first ranks are servers, the last ones clients, throughout; a job has phases, and
- * in each a new world is made of all clients and of some of the servers (the others wait), so that what one number of servers has saved or answered
- * can be compared with another's.
+/* A job of servers and clients for the tests of the public calls. The first ranks are servers, the last ones clients, throughout; a job has phases,
+ * and in each a new world is made of all clients and of some of the servers (the others wait), so that what one number of servers has saved or
+ * answered can be compared with another's.
  */
 #ifndef TESTS_API_JOB_H
 #define TESTS_API_JOB_H
@@ -18,7 +18,7 @@ typedef struct api_job {
     int ranks;
     int servers; /* of this phase */
     int clients;
-    int number; /* of this client */
+    int number;       /* of this client */
     MPI_Comm fellows; /* the clients alone */
     dfaiss_world_t *world;
     dfaiss_client_t *client;
@@ -29,10 +29,9 @@ typedef struct api_job {
 extern api_job_t job;
 
 typedef struct api_phase {
-    int servers;       /* how many; 0: all that the job has */
-    int (*run)(void);  /* on every client: the number of failed tests */
-    int threads;       /* of each server; 0: one */
-    bool no_client;    /* the tests make job.client themselves */
+    int servers;      /* how many; 0: all that the job has */
+    int (*run)(void); /* on every client: the number of failed tests */
+    int threads;      /* of each server; 0: one */
 } api_phase_t;
 
 /* The whole program: clients_of says how many of `ranks` are clients. Any failed test aborts the job, since it leaves the others waiting. */
@@ -56,7 +55,6 @@ void api_drop(const char *index);
 /* Adds rows first to first + n - 1 of base float[][dim] in batches of `each`, ids being row numbers. */
 void api_add(const char *index, const float *base, int64_t dim, int64_t first, int64_t n, int64_t each);
 int64_t api_ntotal(const char *index);
-dfaiss_state_t api_state(const char *index);
 
 /* n vectors of small whole numbers, which every computation keeps exact: malloc'ed. */
 float *api_vectors(int64_t n, int64_t dim, uint64_t stream);

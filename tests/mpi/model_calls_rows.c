@@ -1,0 +1,87 @@
+/* Calls that add, replace and remove vectors. */
+#include "model_calls.h"
+
+enum { BATCHES = 4 };
+
+/* An id that the index has not. */
+static int64_t draw_new_id(model_turn_t *turn) {
+    model_slot_t *slot = turn->slot;
+    int64_t id;
+    do {
+        id = random_below(turn->random, 3) ? slot->next_id++ : (int64_t)random_below(turn->random, INT64_MAX);
+    } while (model_find(&slot->model, id));
+    return id;
+}
+
+static bool has_id(const model_batch_t *batch, int64_t count, int64_t id) {
+    for (int64_t i = 0; i < count; i++) {
+        if (batch->rows[i].id == id)
+            return true;
+    }
+    return false;
+}
+
+static void put_batch(model_slot_t *slot, const model_batch_t *batch) {
+    for (int64_t i = 0; i < batch->batch.n; i++)
+        model_put(&slot->model, &batch->rows[i]);
+    slot->dim_known = true;
+}
+
+/* ---- add ---- */
+
+static void draw_batch(model_turn_t *turn, model_batch_t *batch) {
+    const model_slot_t *slot = turn->slot;
+    int64_t n = random_below(turn->random, 4) ? 1 + (int64_t)random_below(turn->random, 30) : 1 + (int64_t)random_below(turn->random, 150);
+    model_batch_draw(batch, turn->random, n, slot->model.dim, slot->attributes);
+    if (!slot->own_ids)
+        batch->batch.ids = NULL;
+    for (int64_t i = 0; slot->own_ids && i < n; i++) {
+        int64_t id = draw_new_id(turn);
+        while (has_id(batch, i, id))
+            id = draw_new_id(turn);
+        model_batch_set_id(batch, i, id);
+    }
+}
+
+/* The ids that a batch has got, which all of them must know; own ids come back as they were given. */
+static void learn_ids(model_turn_t *turn, model_batch_t *batch, int64_t *ids) {
+    model_turn_share(turn, ids, (size_t)batch->batch.n * sizeof *ids);
+    for (int64_t i = 0; i < batch->batch.n; i++) {
+        if (turn->slot->own_ids) {
+            assert_int_equal(ids[i], batch->rows[i].id);
+            continue;
+        }
+        assert_true(ids[i] >= 0);
+        assert_null(model_find(&turn->slot->model, ids[i]));
+        assert_false(has_id(batch, i, ids[i]));
+        model_batch_set_id(batch, i, ids[i]);
+    }
+}
+
+/* Several batches, one after the other or under way at once. */
+void model_call_add(model_turn_t *turn) {
+    model_batch_t batches[BATCHES];
+    int64_t *ids[BATCHES];
+    dfaiss_request_t *requests[BATCHES];
+    int count = 1 + (int)random_below(turn->random, BATCHES);
+    bool at_once = random_below(turn->random, 2) == 0, acts = model_turn_acts(turn);
+    for (int i = 0; i < count; i++) {
+        draw_batch(turn, &batches[i]);
+        ids[i] = calloc((size_t)batches[i].batch.n, sizeof *ids[i]);
+        assert_non_null(ids[i]);
+        if (turn->slot->own_ids)
+            put_batch(turn->slot, &batches[i]);
+        if (acts && at_once)
+            model_turn_ok(turn, dfaiss_add_start(job.client, turn->slot->name, &batches[i].batch, ids[i], &requests[i], &job.error));
+        else if (acts)
+            model_turn_ok(turn, dfaiss_add(job.client, turn->slot->name, &batches[i].batch, ids[i], &job.error));
+    }
+    for (int i = count; i-- > 0;) {
+        if (acts && at_once)
+            model_turn_ok(turn, dfaiss_request_wait(requests[i], NULL, &job.error));
+        learn_ids(turn, &batches[i], ids[i]);
+        put_batch(turn->slot, &batches[i]);
+        model_batch_clear(&batches[i]);
+        free(ids[i]);
+    }
+}

@@ -1,0 +1,231 @@
+/* What single calls answer, beyond what the randomised test compares: shapes of results, metadata, embeddings, all types of components, several
+ * indexes at once, requests under way, filters and the places of errors in them, removal, update, ids out of metadata, settings, time-outs. */
+#include "api_job.h"
+
+#include <math.h>
+
+#include "base/element.h"
+
+enum { DIM = 6, ROWS = 120, K = 7 };
+
+static const char *flat_config = "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 6}";
+static float *base;
+
+/* Row i has the text "row i", or nothing where i is a multiple of 5. */
+static void add_told(const char *index, int64_t first, int64_t n) {
+    char text[ROWS * 8];
+    uint64_t ends[ROWS], size = 0;
+    int64_t ids[ROWS];
+    for (int64_t i = 0; i < n; i++) {
+        ids[i] = first + i;
+        if ((first + i) % 5)
+            size += (uint64_t)snprintf(text + size, sizeof text - size, "row %d", (int)(first + i));
+        ends[i] = size;
+    }
+    dfaiss_batch_t batch = {
+        .element = DFAISS_F32, .n = n, .dim = DIM, .vectors = base + first * DIM, .ids = ids, .metadata = text, .metadata_ends = ends};
+    assert_ok(dfaiss_add(job.client, index, &batch, NULL, &job.error), job.error);
+}
+
+static void check_told(const dfaiss_result_t *result, int64_t query, int64_t hit, int64_t id) {
+    char expected[16];
+    size_t size = 99, length = (size_t)snprintf(expected, sizeof expected, "row %d", (int)id);
+    const void *metadata = dfaiss_result_metadata(result, query, hit, &size);
+    if (id % 5 == 0) {
+        assert_null(metadata);
+        assert_int_equal(size, 0);
+        return;
+    }
+    assert_int_equal(size, length);
+    assert_memory_equal(metadata, expected, length);
+}
+
+/* ---- shapes ---- */
+
+static void test_shapes_of_a_result(void **state) {
+    (void)state;
+    enum { QUERIES = 9 };
+    const char *index = "told";
+    dfaiss_result_t *result;
+    dfaiss_search_options_t all = {.metadata = true};
+    api_create(index, flat_config, true);
+    for (int64_t i = 0; i < ROWS; i += 30)
+        add_told(index, i, 30);
+    assert_ok(dfaiss_search(job.client, 1, &index, QUERIES, DIM, base, K, &all, &result, &job.error), job.error);
+    assert_int_equal(dfaiss_result_queries(result), QUERIES);
+    assert_int_equal(dfaiss_result_k(result), K);
+    for (int64_t query = 0; query < QUERIES; query++) {
+        assert_int_equal(dfaiss_result_count(result, query), K);
+        assert_int_equal(dfaiss_result_ids(result)[query * K], query);
+        for (int64_t hit = 0; hit < K; hit++) {
+            int64_t id = dfaiss_result_ids(result)[query * K + hit];
+            check_told(result, query, hit, id);
+            assert_int_equal(dfaiss_result_indexes(result)[query * K + hit], 0);
+        }
+    }
+    dfaiss_result_destroy(result);
+    api_drop(index);
+}
+
+static void test_fewer_vectors_than_k(void **state) {
+    (void)state;
+    const char *index = "few";
+    dfaiss_result_t *result;
+    size_t size = 99;
+    api_create(index, flat_config, true);
+    assert_ok(dfaiss_search(job.client, 1, &index, 2, DIM, base, K, NULL, &result, &job.error), job.error);
+    assert_int_equal(dfaiss_result_count(result, 1), 0);
+    assert_int_equal(dfaiss_result_ids(result)[2 * K - 1], -1);
+    dfaiss_result_destroy(result);
+    add_told(index, 0, 3);
+    assert_ok(dfaiss_search(job.client, 1, &index, 2, DIM, base, K, NULL, &result, &job.error), job.error);
+    for (int64_t query = 0; query < 2; query++) {
+        assert_int_equal(dfaiss_result_count(result, query), 3);
+        assert_int_equal(dfaiss_result_ids(result)[query * K], query);
+        for (int hit = 3; hit < K; hit++) {
+            assert_int_equal(dfaiss_result_ids(result)[query * K + hit], -1);
+            assert_int_equal(dfaiss_result_indexes(result)[query * K + hit], -1);
+        }
+    }
+    /* Neither was asked for. */
+    assert_null(dfaiss_result_metadata(result, 0, 1, &size));
+    assert_int_equal(size, 0);
+    dfaiss_result_destroy(result);
+    api_drop(index);
+}
+
+static void test_all_types_of_components(void **state) {
+    (void)state;
+    enum { TYPES = 4, EACH = ROWS / TYPES };
+    char packed[EACH * DIM * sizeof(float)];
+    int64_t ids[EACH];
+    api_create("typed", flat_config, true);
+    for (int type = 0; type < TYPES; type++) {
+        int64_t first = type * EACH;
+        for (int64_t i = 0; i < EACH; i++)
+            ids[i] = first + i;
+        for (int64_t i = 0; i < EACH * DIM && type == DFAISS_U8; i++)
+            base[first * DIM + i] = fabsf(base[first * DIM + i]);
+        element_narrow((element_t)type, base + first * DIM, EACH * DIM, packed);
+        dfaiss_batch_t batch = {.element = (dfaiss_element_t)type, .n = EACH, .dim = DIM, .vectors = packed, .ids = ids};
+        assert_ok(dfaiss_add(job.client, "typed", &batch, NULL, &job.error), job.error);
+    }
+    api_check_exact("typed", false, base, ROWS, DIM, base, 30, K);
+    assert_ok(dfaiss_flush(job.client, "typed", &job.error), job.error);
+    api_check_exact("typed", false, base, ROWS, DIM, base, 30, K);
+    api_drop("typed");
+}
+
+/* ---- several indexes ---- */
+
+static void test_several_indexes(void **state) {
+    (void)state;
+    const char *names[] = {"second", "first", "empty"};
+    dfaiss_result_t *result;
+    dfaiss_search_options_t options = {.metadata = true};
+    api_create("first", flat_config, true);
+    api_create("second", flat_config, true);
+    api_create("empty", flat_config, true);
+    add_told("first", 0, 60);
+    add_told("second", 60, 60);
+    assert_ok(dfaiss_search(job.client, 3, names, ROWS, DIM, base, 2, &options, &result, &job.error), job.error);
+    for (int64_t row = 0; row < ROWS; row++) {
+        assert_int_equal(dfaiss_result_ids(result)[2 * row], row);
+        assert_int_equal(dfaiss_result_indexes(result)[2 * row], row < 60);
+        check_told(result, row, 0, row);
+    }
+    dfaiss_result_destroy(result);
+    /* The same index twice: its hits come twice, each with its place in the list. */
+    assert_ok(dfaiss_search(job.client, 2, (const char *[]){"first", "first"}, 1, DIM, base, 2, NULL, &result, &job.error), job.error);
+    assert_int_equal(dfaiss_result_ids(result)[0], 0);
+    assert_int_equal(dfaiss_result_ids(result)[1], 0);
+    assert_int_equal(dfaiss_result_indexes(result)[0], 0);
+    assert_int_equal(dfaiss_result_indexes(result)[1], 1);
+    dfaiss_result_destroy(result);
+    for (int i = 0; i < 3; i++)
+        api_drop(names[i]);
+}
+
+/* ---- requests ---- */
+
+static void test_requests_in_any_order(void **state) {
+    (void)state;
+    enum { REQUESTS = 10 };
+    const char *index = "asked";
+    dfaiss_request_t *requests[REQUESTS], *adds[REQUESTS];
+    int64_t ids[ROWS];
+    api_create(index, flat_config, true);
+    for (int i = 0; i < REQUESTS; i++) {
+        int64_t each = ROWS / REQUESTS, first = i * each;
+        for (int64_t row = first; row < first + each; row++)
+            ids[row] = row;
+        dfaiss_batch_t batch = {.element = DFAISS_F32, .n = each, .dim = DIM, .vectors = base + first * DIM, .ids = ids + first};
+        assert_ok(dfaiss_add_start(job.client, index, &batch, NULL, &adds[i], &job.error), job.error);
+    }
+    for (int i = REQUESTS; i-- > 0;)
+        assert_ok(dfaiss_request_wait(adds[i], NULL, &job.error), job.error);
+    for (int i = 0; i < REQUESTS; i++)
+        assert_ok(dfaiss_search_start(job.client, 1, &index, 1, DIM, base + i * DIM, K, NULL, &requests[i], &job.error), job.error);
+    /* A blocking call between them. */
+    assert_int_equal(api_ntotal(index), ROWS);
+    for (int i = 0; i < REQUESTS; i++) {
+        int other = i * 7 % REQUESTS;
+        dfaiss_result_t *result;
+        bool done = false;
+        while (other % 2 && !done)
+            assert_ok(dfaiss_request_test(requests[other], &done, &job.error), job.error);
+        assert_ok(dfaiss_request_wait(requests[other], &result, &job.error), job.error);
+        assert_int_equal(dfaiss_result_ids(result)[0], other);
+        dfaiss_result_destroy(result);
+    }
+    api_drop(index);
+}
+
+/* ---- settings and time-outs ---- */
+
+static void test_statistics_of_an_index(void **state) {
+    (void)state;
+    dfaiss_statistics_t *statistics = calloc((size_t)job.servers, sizeof *statistics);
+    assert_non_null(statistics);
+    api_create("counted", flat_config, true);
+    for (int64_t i = 0; i < ROWS; i += 10)
+        add_told("counted", i, 10);
+    for (int i = 0; i < 5; i++)
+        api_check_exact("counted", false, base, ROWS, DIM, base, 3, K);
+    assert_ok(dfaiss_flush(job.client, "counted", &job.error), job.error);
+    assert_ok(dfaiss_get_statistics(job.client, "counted", statistics, &job.error), job.error);
+    for (int server = 0; server < job.servers; server++) {
+        const dfaiss_statistics_t *one = &statistics[server];
+        assert_int_equal(one->buffered, 0);
+        assert_int_equal(one->buffered_bytes, 0);
+        assert_int_equal(one->queries, 15);
+        assert_true(one->vectors == 0 || (one->index_bytes > 0 && one->metadata_bytes > 0));
+        assert_true(one->sent_bytes > 0 && one->received_bytes > 0);
+    }
+    api_drop("counted");
+    free(statistics);
+}
+
+static int make_base(void **state) {
+    (void)state;
+    base = api_vectors(ROWS, DIM, 1);
+    return 0;
+}
+
+static int free_base(void **state) {
+    (void)state;
+    free(base);
+    return 0;
+}
+
+static int run(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes_of_a_result), cmocka_unit_test(test_fewer_vectors_than_k),  cmocka_unit_test(test_all_types_of_components),
+        cmocka_unit_test(test_several_indexes),    cmocka_unit_test(test_requests_in_any_order), cmocka_unit_test(test_statistics_of_an_index),
+    };
+    return cmocka_run_group_tests(tests, make_base, free_base);
+}
+
+int main(int argc, char **argv) {
+    return api_job_main(argc, argv, api_one, 1, &(api_phase_t){.run = run});
+}
