@@ -7,9 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "engine/store.h"
-
-enum { SCAN_BYTES = 1 << 19, SCAN_ROWS = 16384 }; /* of one step */
+#include "engine/scan.h"
 
 typedef struct segment {
     uint8_t *codes; /* memory_map'ed */
@@ -176,85 +174,60 @@ static const segment_t *segment_of(const codes_parts_t *parts, int64_t row) {
     return &parts->segments[low];
 }
 
-static const uint8_t *codes_from(const codes_parts_t *parts, int64_t row, int64_t *count) {
-    const segment_t *segment = segment_of(parts, row);
-    int64_t left = segment->first + segment->rows - row;
-    if (*count > left)
-        *count = left;
-    return segment->codes + (size_t)(row - segment->first) * parts->code_size;
+static int64_t codes_held(const engine_store_t *store) {
+    return store->rows;
+}
+
+static stored_run_t codes_at(const engine_store_t *store, int64_t position, int64_t most) {
+    const codes_parts_t *parts = store->parts;
+    const segment_t *segment = segment_of(parts, position);
+    int64_t at = position - segment->first, left = segment->rows - at;
+    return (stored_run_t){.codes = segment->codes + (size_t)at * parts->code_size, .first = position, .count = left < most ? left : most};
 }
 
 static const float *vectors_from(void *context, int64_t row, int64_t *count, float *scratch) {
     const engine_search_t *search = context;
     (void)scratch;
-    return (const float *)(const void *)codes_from(search->store->parts, row, count);
+    stored_run_t run = codes_at(search->store, row, *count);
+    *count = run.count;
+    return (const float *)(const void *)run.codes;
+}
+
+static int64_t next_row(const void *context, int64_t row, int64_t end) {
+    const engine_search_t *search = context;
+    return row_next(&search->filter, row, end);
 }
 
 static void take_from_scan(void *context, int64_t query, int64_t n, float *scores, int64_t *rows, int thread) {
     search_take(context, query, n, scores, rows, thread);
 }
 
-static dfaiss_status_t search_vectors(engine_search_t *search, int64_t deadline, bool *done, dfaiss_error_t *err) {
-    if (search->stage == STAGE_NONE) {
-        exact_job_t job = {.larger_is_better = search->template->larger_is_better,
-                           .dim = search->template->inner_dim,
-                           .nq = search->nq,
-                           .queries = search->inner_queries,
-                           .k = search->k,
-                           .rows = search->store->rows,
-                           .rows_of = vectors_from,
-                           .take = take_from_scan,
-                           .context = search};
-        if (!search->store_scan)
-            TRY(exact_scan_create(search->team, &search->store_scan, err));
-        TRY(exact_scan_begin(search->store_scan, &job, err));
-        search->stage = STAGE_SCAN;
-    }
-    return exact_scan_run(search->store_scan, deadline, done, err);
-}
-
-/* A lane is one query and a share of the rows. */
-static dfaiss_status_t scan_codes(void *context, lane_t *lane, int thread, dfaiss_error_t *err) {
-    engine_search_t *search = context;
-    const codes_parts_t *parts = search->store->parts;
-    TRY(search_enter_lane(search, lane, thread, err));
-    int64_t step = SCAN_BYTES / (int64_t)parts->code_size, count = step < 256 ? 256 : step > SCAN_ROWS ? SCAN_ROWS : step;
-    if (count > lane->end - lane->position)
-        count = lane->end - lane->position;
-    if (count > 0) {
-        const uint8_t *codes = codes_from(parts, lane->position, &count);
-        int code =
-            shim_scanner_scan(search->threads[thread].scanner, count, codes, NULL, lane->position,
-                              search_slot_scores(search, lane->share, lane->query), search_slot_rows(search, lane->share, lane->query), search->k);
-        if (code != SHIM_OK)
-            return engine_failure(code, DFAISS_ERR_FAISS, "searching", err);
-    }
-    lane->position += count;
-    lane->scanned = lane->position == lane->end;
-    return DFAISS_OK;
-}
-
-static dfaiss_status_t begin_codes(engine_search_t *search, dfaiss_error_t *err) {
-    int64_t rows = search->store->rows;
-    int64_t shares = search_shares(search, rows / 4096 + 1);
-    TRY(search_slots(search, shares, err));
-    TRY(lanes_begin(&search->lanes, search->nq, search->nq, shares, err));
-    for (int64_t i = 0; i < search->lanes.count; i++) {
-        lane_t *lane = lanes_at(&search->lanes, i);
-        lane->position = rows * lane->share / shares;
-        lane->end = rows * (lane->share + 1) / shares;
-    }
-    search->stage = STAGE_SCAN;
-    return DFAISS_OK;
+static dfaiss_status_t begin_vectors(engine_search_t *search, dfaiss_error_t *err) {
+    exact_job_t job = {.larger_is_better = search->template->larger_is_better,
+                       .gathers = search_gathers(search),
+                       .has_radius = search->has_radius,
+                       .radius = search->radius,
+                       .dim = search->template->inner_dim,
+                       .nq = search->nq,
+                       .queries = search->inner_queries,
+                       .k = search->k,
+                       .rows = codes_held(search->store),
+                       .rows_of = vectors_from,
+                       .next = search->filter.words ? next_row : NULL,
+                       .take = take_from_scan,
+                       .context = search};
+    if (!search->store_scan)
+        TRY(exact_scan_create(search->team, &search->store_scan, err));
+    return exact_scan_begin(search->store_scan, &job, err);
 }
 
 static dfaiss_status_t codes_search(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err) {
     (void)store;
-    if (search->template->layout.holds_vectors)
-        return search_vectors(search, deadline, done, err);
+    bool exact = search->template->layout.holds_vectors;
     if (search->stage == STAGE_NONE)
-        TRY(begin_codes(search, err));
-    return lanes_run(&search->lanes, search->team, deadline, scan_codes, search_fold_heaps, search, done, err);
+        TRY(exact ? begin_vectors(search, err) : scan_store_begin(search, err));
+    search->stage = STAGE_SCAN;
+    return exact ? exact_scan_run(search->store_scan, deadline, done, err) : scan_store_run(search, deadline, done, err);
 }
 
 /* ---- saving and restoring ---- */
@@ -307,6 +280,8 @@ const store_class_t codes_class = {
     .give_up = codes_give_up,
     .release = codes_release,
     .search = codes_search,
+    .codes_held = codes_held,
+    .codes_at = codes_at,
     .segments = codes_segments,
     .segment = codes_segment,
     .segment_codes = codes_segment_codes,

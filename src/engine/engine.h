@@ -117,6 +117,23 @@ void engine_search_destroy(engine_search_t *search);
 CHECKED dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const float *queries, int64_t k, int64_t effort,
                                             dfaiss_error_t *err);
 
+/* What a search may find. */
+typedef struct engine_restriction {
+    /* Bit r % 64 of word r / 64: row r may be found; NULL: every row. It covers the store's rows and those scanned as vectors, and is borrowed until
+     * engine_search_end. Between two calls bits may be cleared. */
+    const uint64_t *allowed;
+    int64_t rows;         /* that `allowed` covers, all that there were when the search began: later ones are not found */
+    int64_t allowed_rows; /* about how many bits are set: what the way of searching is chosen by */
+    bool has_radius;      /* range search: scores must be better than radius (squared L2 below it, products above it) */
+    float radius;
+} engine_restriction_t;
+
+/* After engine_search_begin, before anything is scanned. With `allowed` every query gets min(k, allowed rows) hits: where the effort asked for finds
+ * fewer, inverted lists probe more, graphs and opaque indexes look further, and in the end all allowed rows are scanned. With a radius all rows
+ * within it are found, up to k: inverted lists within the lists that the effort says, graphs by scanning their codes. ERR_UNSUPPORTED, naming the
+ * kind, for a radius with an opaque index. */
+CHECKED dfaiss_status_t engine_search_restrict(engine_search_t *search, const engine_restriction_t *restriction, dfaiss_error_t *err);
+
 /* Scans vectors exactly that are not indexed (yet): rows first to first + n - 1, of a file's type. *cursor starts at 0, and the call goes on from
  * there until *cursor is n or the deadline is reached. */
 CHECKED dfaiss_status_t engine_search_vectors(engine_search_t *search, element_t element, const void *vectors, int64_t first, int64_t n,

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
 #include <faiss/c_api/utils/distances_c.h>
 
@@ -22,17 +23,27 @@ enum {
     GROUP_QUERIES = 512,  /* of one matrix product */
     PRODUCT_QUERIES = 20, /* from so many on a product is faster than row by row (as faiss has it) */
     CHUNK = 16,           /* scores looked at together */
-    MOST_ROWS = 1024      /* of a tile */
+    MOST_ROWS = 1024,     /* of a tile */
+    MOST_PASSED = 1 << 22 /* rows that one step passes over in search of those that may be found */
 };
 
 /* What one thread works with. */
 typedef struct exact_thread {
-    scratch_t rows;         /* rows made by rows_of: float[tile][dim] */
+    scratch_t rows;         /* rows made by rows_of, or gathered: float[tile][dim] */
+    scratch_t positions;    /* of gathered rows: uint32_t[tile] */
     scratch_t scores;       /* float[tile][group], or float[tile] */
     scratch_t norms;        /* of rows: float[tile] */
     scratch_t found_scores; /* float[k] */
     scratch_t found_rows;   /* int64_t[k] */
 } exact_thread_t;
+
+/* Rows of one step, and their positions in the share. */
+typedef struct tile {
+    const float *rows;
+    int64_t count;
+    uint32_t position;         /* of the first */
+    const uint32_t *positions; /* of all; NULL: they follow each other */
+} tile_t;
 
 struct exact_scan {
     team_t *team;
@@ -57,6 +68,7 @@ void exact_scan_destroy(exact_scan_t *scan) {
     for (int i = 0; scan->threads && i < team_threads(scan->team); i++) {
         exact_thread_t *thread = &scan->threads[i];
         scratch_free(&thread->rows);
+        scratch_free(&thread->positions);
         scratch_free(&thread->scores);
         scratch_free(&thread->norms);
         scratch_free(&thread->found_scores);
@@ -155,10 +167,13 @@ static dfaiss_status_t prepare_slots(exact_scan_t *scan, dfaiss_error_t *err) {
     size_t *counts = scan->counts.data;
     uint64_t *limits = scan->limits.data;
     float *bounds = scan->bounds.data;
+    bool larger = scan->job.larger_is_better, has_radius = scan->job.has_radius;
+    uint64_t limit = has_radius ? nearest_key(larger, scan->job.radius, 0) : UINT64_MAX;
+    float bound = has_radius ? scan->job.radius : larger ? -INFINITY : INFINITY;
     for (size_t slot = 0; slot < slots; slot++) {
         counts[slot] = 0;
-        limits[slot] = UINT64_MAX;
-        bounds[slot] = scan->job.larger_is_better ? -INFINITY : INFINITY;
+        limits[slot] = limit;
+        bounds[slot] = bound;
     }
     return DFAISS_OK;
 }
@@ -167,8 +182,10 @@ static dfaiss_status_t prepare_threads(exact_scan_t *scan, int64_t group, dfaiss
     size_t tile = (size_t)scan->tile;
     for (int i = 0; i < team_threads(scan->team); i++) {
         exact_thread_t *thread = &scan->threads[i];
-        if (scan->job.copies)
+        if (scan->job.copies || scan->job.gathers)
             TRY(scratch_need(&thread->rows, tile * (size_t)scan->job.dim, sizeof(float), err));
+        if (scan->job.gathers)
+            TRY(scratch_need(&thread->positions, tile, sizeof(uint32_t), err));
         TRY(scratch_need(&thread->scores, tile * (size_t)group, sizeof(float), err));
         TRY(scratch_need(&thread->norms, tile, sizeof(float), err));
         TRY(scratch_need(&thread->found_scores, scan->capacity, sizeof(float), err));
@@ -212,6 +229,14 @@ static void keep(exact_scan_t *scan, size_t slot, float score, uint32_t position
     *count = (size_t)scan->job.k;
     *limit = nearest_select(keys, scan->capacity, *count);
     ((float *)scan->bounds.data)[slot] = nearest_key_score(larger, *limit);
+}
+
+/* Keeps a row of a tile, unless it may not be found. */
+static void keep_row(exact_scan_t *scan, const lane_t *lane, size_t slot, float score, const tile_t *tile, int64_t i) {
+    uint32_t position = tile->positions ? tile->positions[i] : tile->position + (uint32_t)i;
+    int64_t row = lane->offset + position;
+    if (!scan->job.next || tile->positions || scan->job.next(scan->job.context, row, row + 1) == row)
+        keep(scan, slot, score, position);
 }
 
 /* Equal scores count, since the row decides. */
@@ -260,42 +285,43 @@ VECTORIZED static void mark_distances(int64_t chunks, const float *products, con
     }
 }
 
-/* Keeps what is good enough among the scores of `count` rows for one query. */
-static void sieve_rows(exact_scan_t *scan, size_t slot, int64_t count, const float *scores, uint32_t position) {
+/* Keeps what is good enough among the scores of a tile's rows for one query. */
+static void sieve_rows(exact_scan_t *scan, const lane_t *lane, size_t slot, const float *scores, const tile_t *tile) {
     uint8_t marks[MOST_ROWS / CHUNK];
     const float *bound = (const float *)scan->bounds.data + slot;
     bool larger = scan->job.larger_is_better;
-    int64_t chunks = count / CHUNK;
+    int64_t chunks = tile->count / CHUNK;
     mark_rows(larger, chunks, scores, *bound, marks);
     for (int64_t chunk = 0; chunk <= chunks; chunk++) {
         if (chunk < chunks && !marks[chunk])
             continue;
-        int64_t last = chunk < chunks ? (chunk + 1) * CHUNK : count;
+        int64_t last = chunk < chunks ? (chunk + 1) * CHUNK : tile->count;
         for (int64_t i = chunk * CHUNK; i < last; i++)
             if (reaches(larger, scores[i], *bound))
-                keep(scan, slot, scores[i], position + (uint32_t)i);
+                keep_row(scan, lane, slot, scores[i], tile, i);
     }
 }
 
-static void scan_row_by_row(exact_scan_t *scan, const lane_t *lane, const float *rows, int64_t count, uint32_t position, exact_thread_t *thread) {
+static void scan_row_by_row(exact_scan_t *scan, const lane_t *lane, const tile_t *tile, exact_thread_t *thread) {
     const exact_job_t *job = &scan->job;
     for (int64_t query = lane->query; query < lane->query + lane->queries; query++) {
         const float *x = job->queries + query * job->dim;
         if (job->larger_is_better)
-            faiss_fvec_inner_products_ny(thread->scores.data, x, rows, (size_t)job->dim, (size_t)count);
+            faiss_fvec_inner_products_ny(thread->scores.data, x, tile->rows, (size_t)job->dim, (size_t)tile->count);
         else
-            faiss_fvec_L2sqr_ny(thread->scores.data, x, rows, (size_t)job->dim, (size_t)count);
-        sieve_rows(scan, (size_t)(lane->share * job->nq + query), count, thread->scores.data, position);
+            faiss_fvec_L2sqr_ny(thread->scores.data, x, tile->rows, (size_t)job->dim, (size_t)tile->count);
+        sieve_rows(scan, lane, (size_t)(lane->share * job->nq + query), thread->scores.data, tile);
     }
 }
 
-/* Keeps what is good enough among one row's products with the queries of a lane. */
-static void sieve_queries(exact_scan_t *scan, size_t slot, int64_t queries, const float *products, const float *query_norms, float row_norm,
-                          uint32_t position) {
+/* Keeps what is good enough among the products of a tile's row i with the queries of a lane. */
+static void sieve_queries(exact_scan_t *scan, const lane_t *lane, const float *products, const float *query_norms, float row_norm, const tile_t *tile,
+                          int64_t i) {
     uint8_t marks[GROUP_QUERIES / CHUNK];
+    size_t slot = (size_t)(lane->share * scan->job.nq + lane->query);
     const float *bounds = (const float *)scan->bounds.data + slot;
     bool larger = scan->job.larger_is_better;
-    int64_t chunks = queries / CHUNK;
+    int64_t chunks = lane->queries / CHUNK;
     if (larger)
         mark_products(chunks, products, bounds, marks);
     else
@@ -303,48 +329,72 @@ static void sieve_queries(exact_scan_t *scan, size_t slot, int64_t queries, cons
     for (int64_t chunk = 0; chunk <= chunks; chunk++) {
         if (chunk < chunks && !marks[chunk])
             continue;
-        int64_t last = chunk < chunks ? (chunk + 1) * CHUNK : queries;
-        for (int64_t i = chunk * CHUNK; i < last; i++) {
-            float score = score_of(larger, products[i], query_norms[i], row_norm);
+        int64_t last = chunk < chunks ? (chunk + 1) * CHUNK : lane->queries;
+        for (int64_t query = chunk * CHUNK; query < last; query++) {
+            float score = score_of(larger, products[query], query_norms[query], row_norm);
             if (!larger && score < 0)
                 score = 0; /* rounding, where row and query are the same */
-            if (reaches(larger, score, bounds[i]))
-                keep(scan, slot + (size_t)i, score, position);
+            if (reaches(larger, score, bounds[query]))
+                keep_row(scan, lane, slot + (size_t)query, score, tile, i);
         }
     }
 }
 
-static dfaiss_status_t scan_by_product(exact_scan_t *scan, const lane_t *lane, const float *rows, int64_t count, uint32_t position,
-                                       exact_thread_t *thread, dfaiss_error_t *err) {
+static dfaiss_status_t scan_by_product(exact_scan_t *scan, const lane_t *lane, const tile_t *tile, exact_thread_t *thread, dfaiss_error_t *err) {
     const exact_job_t *job = &scan->job;
     const float *products = thread->scores.data, *query_norms = (const float *)scan->query_norms.data + lane->query;
     float *norms = thread->norms.data;
-    size_t slot = (size_t)(lane->share * job->nq + lane->query);
-    int code = shim_product_run(scan->products[lane->group], count, rows, thread->scores.data);
+    int code = shim_product_run(scan->products[lane->group], tile->count, tile->rows, thread->scores.data);
     if (code != SHIM_OK)
         return engine_failure(code, DFAISS_ERR_FAISS, "searching", err);
     if (!job->larger_is_better)
-        faiss_fvec_norms_L2sqr(norms, rows, (size_t)job->dim, (size_t)count);
-    for (int64_t i = 0; i < count; i++)
-        sieve_queries(scan, slot, lane->queries, products + i * lane->queries, query_norms, job->larger_is_better ? 0 : norms[i],
-                      position + (uint32_t)i);
+        faiss_fvec_norms_L2sqr(norms, tile->rows, (size_t)job->dim, (size_t)tile->count);
+    for (int64_t i = 0; i < tile->count; i++)
+        sieve_queries(scan, lane, products + i * lane->queries, query_norms, job->larger_is_better ? 0 : norms[i], tile, i);
     return DFAISS_OK;
+}
+
+/* The rows at the lane's position, which it moves behind them. */
+static tile_t next_rows(const exact_scan_t *scan, lane_t *lane, exact_thread_t *thread) {
+    int64_t left = lane->end - lane->position, count = left < scan->tile ? left : scan->tile;
+    tile_t tile = {.position = (uint32_t)(lane->position - lane->offset)};
+    if (count > 0)
+        tile.rows = scan->job.rows_of(scan->job.context, lane->position, &count, thread->rows.data);
+    tile.count = count;
+    lane->position += count;
+    return tile;
+}
+
+/* The next rows that may be found, put together. */
+static tile_t gather_rows(const exact_scan_t *scan, lane_t *lane, exact_thread_t *thread) {
+    const exact_job_t *job = &scan->job;
+    uint32_t *positions = thread->positions.data;
+    tile_t tile = {.rows = thread->rows.data, .positions = positions};
+    int64_t end = lane->end - lane->position > MOST_PASSED ? lane->position + MOST_PASSED : lane->end;
+    while (tile.rows && tile.count < scan->tile && (lane->position = job->next(job->context, lane->position, end)) < end) {
+        int64_t one = 1;
+        float *to = (float *)thread->rows.data + tile.count * job->dim;
+        const float *row = job->rows_of(job->context, lane->position, &one, to);
+        if (!row)
+            tile.rows = NULL;
+        else if (row != to)
+            memcpy(to, row, (size_t)job->dim * sizeof *row);
+        positions[tile.count++] = (uint32_t)(lane->position++ - lane->offset);
+    }
+    return tile;
 }
 
 static dfaiss_status_t scan_tile(void *context, lane_t *lane, int thread_number, dfaiss_error_t *err) {
     exact_scan_t *scan = context;
     exact_thread_t *thread = &scan->threads[thread_number];
-    int64_t count = lane->end - lane->position < scan->tile ? lane->end - lane->position : scan->tile;
-    if (count > 0) {
-        uint32_t position = (uint32_t)(lane->position - lane->offset);
-        const float *rows = scan->job.rows_of(scan->job.context, lane->position, &count, thread->rows.data);
-        if (scan->job.nq < PRODUCT_QUERIES)
-            scan_row_by_row(scan, lane, rows, count, position, thread);
-        else
-            TRY(scan_by_product(scan, lane, rows, count, position, thread, err));
-        lane->position += count;
-    }
-    lane->scanned = lane->position == lane->end;
+    tile_t tile = scan->job.gathers ? gather_rows(scan, lane, thread) : next_rows(scan, lane, thread);
+    if (tile.count > 0 && !tile.rows)
+        return error_set(err, DFAISS_ERR_FAISS, "", "faiss could not give vectors back from their codes");
+    if (tile.count > 0 && scan->job.nq < PRODUCT_QUERIES)
+        scan_row_by_row(scan, lane, &tile, thread);
+    else if (tile.count > 0)
+        TRY(scan_by_product(scan, lane, &tile, thread, err));
+    lane->scanned = lane->position >= lane->end;
     return DFAISS_OK;
 }
 

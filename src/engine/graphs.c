@@ -8,6 +8,9 @@
 #include "base/clock.h"
 #include "engine/nearest.h"
 
+enum { MORE = 4 };                /* times as many hits when an index is asked once more */
+static const double SPARE = 1.25; /* times as many hits as should do */
+
 dfaiss_status_t graphs_create(engine_store_t *store, dfaiss_error_t *err) {
     store->parts = calloc(1, sizeof(graphs_parts_t));
     return store->parts ? DFAISS_OK : error_memory(err, sizeof(graphs_parts_t), "a store");
@@ -43,6 +46,12 @@ static size_t index_bytes(const FaissIndex *index) {
     return shim_index_bytes(index, &bytes) == SHIM_OK ? bytes : 0;
 }
 
+/* NULL where the index is not a graph of the class hnsw. */
+static const uint8_t *codes_of(const FaissIndex *index) {
+    const uint8_t *codes = NULL;
+    return shim_graph_codes(index, &codes) == SHIM_OK ? codes : NULL;
+}
+
 /* ---- building ---- */
 
 dfaiss_status_t graphs_block_begin(engine_block_t *block, int64_t n, dfaiss_error_t *err) {
@@ -64,13 +73,26 @@ dfaiss_status_t graphs_block_begin(engine_block_t *block, int64_t n, dfaiss_erro
     return DFAISS_OK;
 }
 
+const graph_t *graphs_at(const engine_store_t *store, int64_t position) {
+    const graphs_parts_t *parts = store->parts;
+    int64_t low = 0, high = parts->count - 1;
+    while (low < high) {
+        int64_t middle = (low + high + 1) / 2;
+        if (parts->graphs[middle].first <= position)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return &parts->graphs[low];
+}
+
 graph_t *graphs_last(const graphs_block_t *made) {
     return made->count ? &made->graphs[made->count - 1] : NULL;
 }
 
 void graphs_block_put(graphs_block_t *made, FaissIndex *index, int64_t rows, bool in_place_of_last) {
     const graph_t *last = graphs_last(made);
-    graph_t graph = {.index = index, .rows = rows, .bytes = index_bytes(index)};
+    graph_t graph = {.index = index, .rows = rows, .bytes = index_bytes(index), .codes = codes_of(index)};
     if (in_place_of_last) {
         graph.first = last->first;
         if (made->own == made->count) { /* else the last one is the block's own, which does not happen */
@@ -161,27 +183,30 @@ void graphs_release(engine_block_t *block) {
 
 /* ---- searching ---- */
 
+static int64_t effort_for(const graphs_way_t *way, const graph_t *graph) {
+    return way->candidates && graph->rows < way->effort ? graph->rows : way->effort;
+}
+
 /* The parameter lies in the index. Nobody else searches it; the builder may copy it at the same time, and whichever value the copy gets is
  * overwritten before it is used. An index that does not have the parameter is searched as it is. */
-static dfaiss_status_t set_effort(engine_search_t *search, const char *parameter, int64_t effort, bool candidates, dfaiss_error_t *err) {
+static dfaiss_status_t set_effort(engine_search_t *search, const graphs_way_t *way, dfaiss_error_t *err) {
     graphs_parts_t *parts = search->store->parts;
-    if (parts->effort == effort)
+    if (parts->effort == way->effort)
         return DFAISS_OK;
     FaissParameterSpace *space = NULL;
     if (faiss_ParameterSpace_new(&space) != 0)
         return error_memory(err, 0, "the parameters of a search");
     for (int64_t i = 0; i < parts->count; i++) {
         const graph_t *graph = &parts->graphs[i];
-        int64_t value = candidates && graph->rows < effort ? graph->rows : effort;
-        (void)faiss_ParameterSpace_set_index_parameter(space, graph->index, parameter, (double)value);
+        (void)faiss_ParameterSpace_set_index_parameter(space, graph->index, way->parameter, (double)effort_for(way, graph));
     }
     faiss_ParameterSpace_free(space);
-    parts->effort = effort;
+    parts->effort = way->effort;
     return DFAISS_OK;
 }
 
 /* A lane is some queries and every shares-th segment; its position is the segment, its offset the query. */
-static dfaiss_status_t begin_graphs(engine_search_t *search, dfaiss_error_t *err) {
+dfaiss_status_t graphs_begin(engine_search_t *search, dfaiss_error_t *err) {
     const graphs_parts_t *parts = search->store->parts;
     int64_t threads = team_threads(search->team), lanes = threads == 1 ? 1 : 4 * threads;
     int64_t groups = search->nq < lanes ? search->nq : lanes;
@@ -193,48 +218,120 @@ static dfaiss_status_t begin_graphs(engine_search_t *search, dfaiss_error_t *err
         lane->position = lane->share;
         lane->end = parts->count;
     }
-    search->stage = STAGE_SCAN;
+    search->stage = STAGE_GRAPHS;
     return DFAISS_OK;
 }
 
+/* What one step asks of a graph. */
+typedef struct graph_call {
+    const graph_t *graph;
+    int64_t query, count; /* queries */
+    int64_t k;
+} graph_call_t;
+
 /* Sorted, and as rows of the store: what a call of faiss found for one query goes into its slot. */
-static void take_found(engine_search_t *search, const graph_t *graph, const lane_t *lane, int64_t query, int64_t most, float *scores, int64_t *rows,
+static void take_found(engine_search_t *search, const graph_t *graph, const lane_t *lane, int64_t query, int64_t found, float *scores, int64_t *rows,
                        search_thread_t *own) {
-    bool larger = search->template->larger_is_better;
     float *slot_scores = search_slot_scores(search, lane->share, query);
     int64_t *slot_rows = search_slot_rows(search, lane->share, query);
-    int64_t found = 0;
-    for (int64_t i = 0; i < most; i++) {
-        if (rows[i] < 0 || rows[i] >= graph->rows) /* an index that was read may hold any numbers */
-            continue;
-        scores[found] = scores[i];
-        rows[found++] = graph->first + rows[i];
-    }
-    nearest_order(larger, found, scores, rows);
-    if (lane->position == lane->share)
-        nearest_clear(larger, search->k, slot_scores, slot_rows);
-    nearest_merge(larger, search->k, nearest_count(search->k, slot_rows), slot_scores, slot_rows, found, scores, rows, own->spare_scores.data,
-                  own->spare_rows.data);
+    for (int64_t i = 0; i < found; i++)
+        rows[i] += graph->first;
+    nearest_order(search->template->larger_is_better, found, scores, rows);
+    nearest_merge(search->template->larger_is_better, search->k, nearest_count(search->k, slot_rows), slot_scores, slot_rows,
+                  found < search->k ? found : search->k, scores, rows, own->spare_scores.data, own->spare_rows.data);
 }
 
-static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss_error_t *err) {
-    engine_search_t *search = context;
+static void start_lane(const engine_search_t *search, lane_t *lane) {
+    for (int64_t query = lane->query; !lane->started && query < lane->query + lane->queries; query++)
+        nearest_clear(search->template->larger_is_better, search->k, search_slot_scores(search, lane->share, query),
+                      search_slot_rows(search, lane->share, query));
+    lane->started = true;
+}
+
+/* Drops the places that are empty, and rows that may not be found. An index that was read may hold any numbers. */
+static int64_t keep_passing(const engine_search_t *search, const graph_t *graph, int64_t n, float *scores, int64_t *rows, int64_t *empty) {
+    int64_t kept = 0;
+    *empty = 0;
+    for (int64_t i = 0; i < n; i++) {
+        bool valid = rows[i] >= 0 && rows[i] < graph->rows;
+        *empty += !valid;
+        if (!valid || (search->filter.words && !row_passes(&search->filter, graph->first + rows[i])))
+            continue;
+        scores[kept] = scores[i];
+        rows[kept++] = rows[i];
+    }
+    return kept;
+}
+
+/* How many hits a segment is asked for at first, so that k of them may be found. */
+static int64_t first_wanted(const engine_search_t *search, const graphs_way_t *way) {
+    double wanted = search->filter.words ? SPARE * (double)search->k / search_passing(search) : (double)search->k;
+    return way->most_wanted < search->k ? search->k : wanted < (double)way->most_wanted ? (int64_t)wanted : way->most_wanted;
+}
+
+/* The next queries of the lane that are to be asked, as many as go into one call; none: count 0. */
+static graph_call_t next_call(const engine_search_t *search, const graphs_way_t *way, lane_t *lane, const search_thread_t *own) {
     const graphs_parts_t *parts = search->store->parts;
-    search_thread_t *own = &search->threads[thread];
     const graph_t *graph = &parts->graphs[lane->position];
-    int64_t k = search->k < graph->rows ? search->k : graph->rows;
-    int64_t query = lane->query + lane->offset, count = search_call_size(own, graph->rows, lane->queries - lane->offset);
-    TRY(scratch_need(&own->scores, (size_t)(count * k), sizeof(float), err));
-    TRY(scratch_need(&own->rows, (size_t)(count * k), sizeof(int64_t), err));
+    while (lane->offset < lane->queries && !search_is_open(search, lane->query + lane->offset))
+        lane->offset++;
+    int64_t wanted = lane->wanted ? lane->wanted : first_wanted(search, way);
+    graph_call_t call = {.graph = graph, .query = lane->query + lane->offset, .k = wanted < graph->rows ? wanted : graph->rows};
+    int64_t most = lane->wanted ? 1 : search_call_size(own, graph->rows, lane->queries - lane->offset);
+    while (call.count < most && lane->offset + call.count < lane->queries && search_is_open(search, call.query + call.count))
+        call.count++;
+    return call;
+}
+
+static dfaiss_status_t ask(const engine_search_t *search, const graphs_way_t *way, const graph_call_t *call, search_thread_t *own,
+                           dfaiss_error_t *err) {
+    const float *queries = search->inner_queries + call->query * search->template->inner_dim;
+    const graph_t *graph = call->graph;
+    const row_filter_t *filter = &search->filter;
+    if (way->selects && filter->words) {
+        int code = shim_graph_search(graph->index, call->count, queries, call->k, (int)effort_for(way, graph), filter->words, filter->rows,
+                                     graph->first, own->scores.data, own->rows.data);
+        return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "searching", err);
+    }
+    int code = faiss_Index_search(graph->index, call->count, queries, call->k, own->scores.data, own->rows.data);
+    return code == 0 ? DFAISS_OK : engine_failure_c(code, DFAISS_ERR_FAISS, "searching", err);
+}
+
+typedef struct graphs_run {
+    engine_search_t *search;
+    const graphs_way_t *way;
+} graphs_run_t;
+
+/* Asks a graph for the next queries. One that finds fewer of the rows that may be found than it should is asked once more, for more hits, alone. */
+static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss_error_t *err) {
+    const graphs_run_t *run = context;
+    engine_search_t *search = run->search;
+    search_thread_t *own = &search->threads[thread];
+    start_lane(search, lane);
+    if (lane->position >= lane->end) {
+        lane->scanned = true;
+        return DFAISS_OK;
+    }
+    graph_call_t call = next_call(search, run->way, lane, own);
+    int64_t taken = 0;
+    TRY(scratch_need(&own->scores, (size_t)(call.count * call.k), sizeof(float), err));
+    TRY(scratch_need(&own->rows, (size_t)(call.count * call.k), sizeof(int64_t), err));
     int64_t began = clock_nanoseconds();
-    int code =
-        faiss_Index_search(graph->index, count, search->inner_queries + query * search->template->inner_dim, k, own->scores.data, own->rows.data);
-    if (code != 0)
-        return engine_failure_c(code, DFAISS_ERR_FAISS, "searching", err);
-    search_call_took(own, graph->rows, count, clock_nanoseconds() - began);
-    for (int64_t i = 0; i < count; i++)
-        take_found(search, graph, lane, query + i, k, (float *)own->scores.data + i * k, (int64_t *)own->rows.data + i * k, own);
-    lane->offset += count;
+    if (call.count > 0)
+        TRY(ask(search, run->way, &call, own, err));
+    if (call.count > 0 && !lane->wanted)
+        search_call_took(own, call.graph->rows, call.count, clock_nanoseconds() - began);
+    for (; taken < call.count; taken++) {
+        float *scores = (float *)own->scores.data + taken * call.k;
+        int64_t *rows = (int64_t *)own->rows.data + taken * call.k, empty = 0;
+        int64_t found = keep_passing(search, call.graph, call.k, scores, rows, &empty);
+        bool more = search->filter.words && found < search->k && empty == 0 && call.k < call.graph->rows && MORE * call.k <= run->way->most_wanted;
+        lane->wanted = more ? MORE * call.k : 0;
+        if (more)
+            break;
+        take_found(search, call.graph, lane, call.query + taken, found, scores, rows, own);
+    }
+    lane->offset += taken;
     if (lane->offset == lane->queries) {
         lane->offset = 0;
         lane->position += search->lanes.shares;
@@ -244,7 +341,8 @@ static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss
 }
 
 static void fold_slots(void *context, lane_t *lane, int64_t query, int thread) {
-    engine_search_t *search = context;
+    const graphs_run_t *run = context;
+    engine_search_t *search = run->search;
     (void)lane;
     for (int64_t share = 0; share < search->lanes.shares; share++) {
         int64_t *rows = search_slot_rows(search, share, query);
@@ -252,12 +350,10 @@ static void fold_slots(void *context, lane_t *lane, int64_t query, int thread) {
     }
 }
 
-dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, int64_t effort, bool candidates, int64_t deadline, bool *done,
-                              dfaiss_error_t *err) {
-    if (search->stage == STAGE_NONE)
-        TRY(begin_graphs(search, err));
-    TRY(set_effort(search, parameter, effort, candidates, err));
-    return lanes_run(&search->lanes, search->team, deadline, ask_graph, fold_slots, search, done, err);
+dfaiss_status_t graphs_search(engine_search_t *search, const graphs_way_t *way, int64_t deadline, bool *done, dfaiss_error_t *err) {
+    graphs_run_t run = {.search = search, .way = way};
+    TRY(set_effort(search, way, err));
+    return lanes_run(&search->lanes, search->team, deadline, ask_graph, fold_slots, &run, done, err);
 }
 
 /* ---- saving and restoring ---- */
@@ -285,7 +381,8 @@ dfaiss_status_t graphs_restore_index(engine_store_t *store, FaissIndex *index, d
     }
     parts->graphs = graphs;
     int64_t first = parts->count ? graphs[parts->count - 1].first + graphs[parts->count - 1].rows : 0;
-    graphs[parts->count++] = (graph_t){.index = index, .first = first, .rows = faiss_Index_ntotal(index), .bytes = index_bytes(index)};
+    graphs[parts->count++] =
+        (graph_t){.index = index, .first = first, .rows = faiss_Index_ntotal(index), .bytes = index_bytes(index), .codes = codes_of(index)};
     return DFAISS_OK;
 }
 

@@ -14,6 +14,7 @@ typedef struct graph {
     int64_t first;
     int64_t rows;
     size_t bytes;
+    const uint8_t *codes; /* what a graph of the class hnsw stores; NULL for other indexes */
 } graph_t;
 
 typedef struct graphs_parts {
@@ -45,6 +46,9 @@ size_t graphs_bytes(const engine_store_t *store);
 
 /* Fills block->parts with a copy of the store's array that has room for what n more rows need. */
 CHECKED dfaiss_status_t graphs_block_begin(engine_block_t *block, int64_t n, dfaiss_error_t *err);
+/* The segment that a row stands in. */
+const graph_t *graphs_at(const engine_store_t *store, int64_t position);
+
 /* The last segment that there will be; NULL: none. */
 graph_t *graphs_last(const graphs_block_t *made);
 /* Puts an index of `rows` vectors behind the segments, or in the place of the last one. */
@@ -59,10 +63,17 @@ bool graphs_clean(engine_block_t *block, int64_t deadline);
 void graphs_give_up(engine_block_t *block);
 void graphs_release(engine_block_t *block);
 
-/* `parameter`: faiss's name of what effort is the value of, which for a segment is its number of rows at most where they are `candidates`. faiss
- * takes memory for as many as it is told. */
-CHECKED dfaiss_status_t graphs_search(engine_search_t *search, const char *parameter, int64_t effort, bool candidates, int64_t deadline, bool *done,
-                                      dfaiss_error_t *err);
+/* How the segments are asked. */
+typedef struct graphs_way {
+    const char *parameter; /* faiss's name of what effort is the value of */
+    int64_t effort;
+    bool candidates;     /* effort is, for a segment, its number of rows at most: faiss takes memory for as many as it is told */
+    bool selects;        /* a segment leaves out rows that may not be found by itself */
+    int64_t most_wanted; /* hits that a segment may be asked for to find k of the rows that may be found */
+} graphs_way_t;
+
+CHECKED dfaiss_status_t graphs_begin(engine_search_t *search, dfaiss_error_t *err);
+CHECKED dfaiss_status_t graphs_search(engine_search_t *search, const graphs_way_t *way, int64_t deadline, bool *done, dfaiss_error_t *err);
 
 int64_t graphs_segments(const engine_store_t *store);
 void graphs_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);

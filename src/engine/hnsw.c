@@ -5,6 +5,9 @@
  * hundredth of building it), and the copy takes the segment's place when it is sealed.
  */
 #include "engine/graphs.h"
+#include "engine/scan.h"
+
+enum { CODES_A_CANDIDATE = 64 }; /* that are scanned in the time in which a graph looks at a candidate's neighbours */
 
 static dfaiss_status_t copy_graph(const FaissIndex *graph, FaissIndex **out, dfaiss_error_t *err) {
     int code = shim_copy_graph(graph, out);
@@ -86,10 +89,49 @@ static dfaiss_status_t hnsw_build(engine_block_t *block, int64_t n, const float 
     return DFAISS_OK;
 }
 
+/* ---- searching ---- */
+
+static int64_t hnsw_codes_held(const engine_store_t *store) {
+    return store->rows;
+}
+
+static stored_run_t hnsw_codes_at(const engine_store_t *store, int64_t position, int64_t most) {
+    const graph_t *graph = graphs_at(store, position);
+    int64_t at = position - graph->first, left = graph->rows - at;
+    return (stored_run_t){
+        .codes = graph->codes + (size_t)at * store->template->layout.code_size, .first = position, .count = left < most ? left : most};
+}
+
+/* A graph meets rows that may not be found on its way: the fewer others there are, the more candidates it needs. */
+static int64_t walk_effort(const engine_search_t *search) {
+    double effort = (double)(search->effort < search->k ? search->k : search->effort) / search_passing(search);
+    return effort < (double)INT32_MAX ? (int64_t)effort : INT32_MAX;
+}
+
+/* Whether the codes of all rows that may be found are scanned rather than graphs walked: within a radius, and where that is less work. */
+static bool should_scan(const engine_search_t *search) {
+    return search->has_radius || (search->filter.words && search->allowed_rows / CODES_A_CANDIDATE <= walk_effort(search));
+}
+
+static dfaiss_status_t begin_scan(engine_search_t *search, dfaiss_error_t *err) {
+    TRY(scan_store_begin(search, err));
+    search->stage = STAGE_SCAN;
+    return DFAISS_OK;
+}
+
 static dfaiss_status_t hnsw_search(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err) {
     (void)store;
-    int64_t effort = search->effort < search->k ? search->k : search->effort;
-    return graphs_search(search, "efSearch", effort, true, deadline, done, err);
+    graphs_way_t way = {.parameter = "efSearch", .effort = walk_effort(search), .candidates = true, .selects = true, .most_wanted = search->k};
+    if (search->stage == STAGE_NONE)
+        TRY(should_scan(search) ? begin_scan(search, err) : graphs_begin(search, err));
+    if (search->stage == STAGE_SCAN)
+        return scan_store_run(search, deadline, done, err);
+    TRY(graphs_search(search, &way, deadline, done, err));
+    if (*done && search_again(search)) {
+        TRY(begin_scan(search, err)); /* another slice goes on */
+        *done = false;
+    }
+    return DFAISS_OK;
 }
 
 const store_class_t hnsw_class = {
@@ -103,6 +145,8 @@ const store_class_t hnsw_class = {
     .give_up = graphs_give_up,
     .release = graphs_release,
     .search = hnsw_search,
+    .codes_held = hnsw_codes_held,
+    .codes_at = hnsw_codes_at,
     .segments = graphs_segments,
     .segment = graphs_segment,
     .segment_index = graphs_segment_index,

@@ -1,4 +1,5 @@
 /* Searching inverted lists: first the nearest lists of all queries, then a lane for every query (or for a share of its lists, where queries are few).
+ * Queries that find too few of the rows that may be found go round again with more lists, and at last with all lists, whatever the quantizer says.
  *
  * A quantizer that is flat is scanned like any exact rows, so that even a large one is worked off in slices; any other is asked a few queries at a
  * time.
@@ -9,8 +10,13 @@
 #include "base/clock.h"
 #include "engine/ivf.h"
 #include "engine/nearest.h"
+#include "engine/scan.h"
 
 enum { SCAN_BYTES = 1 << 20, SCAN_ROWS = 16384, LEAST_ROWS = 256 }; /* of one step */
+enum {
+    MANY = 2,  /* times k rows that may be found should lie in the lists that are probed at first */
+    WIDER = 8, /* times as many lists when a query goes round again */
+};
 
 static FaissIndex *quantizer_of(const engine_search_t *search) {
     return faiss_IndexIVF_quantizer((FaissIndexIVF *)search->template->layout.inner);
@@ -102,9 +108,16 @@ static bool has_flat_quantizer(const engine_search_t *search) {
     return faiss_IndexFlat_cast(quantizer_of(search)) && (metric == METRIC_INNER_PRODUCT || metric == METRIC_L2);
 }
 
+/* Lists that the effort asks for, and where few rows may be found, as many as should hold enough of them. */
+static int64_t wanted_probes(const engine_search_t *search) {
+    double lists = (double)search->template->layout.lists, effort = search->effort < 1 ? 1 : (double)search->effort;
+    double passing = search->allowed_rows < 1 ? 1 : (double)search->allowed_rows;
+    double enough = search->filter.words && !search->has_radius ? MANY * (double)search->k / passing * lists : 0;
+    double wanted = search->widened ? (double)search->widened : effort > enough ? effort : enough;
+    return wanted < lists ? (int64_t)wanted : (int64_t)lists;
+}
+
 static dfaiss_status_t begin_coarse(engine_search_t *search, dfaiss_error_t *err) {
-    int64_t lists = search->template->layout.lists;
-    search->probes = search->effort < 1 ? 1 : search->effort < lists ? search->effort : lists;
     size_t probes = (size_t)search->probes, nq = (size_t)search->nq;
     TRY(scratch_need(&search->coarse_scores, nq * probes, sizeof(float), err));
     TRY(scratch_need(&search->coarse_lists, nq * probes, sizeof(int64_t), err));
@@ -132,20 +145,32 @@ static int64_t step_rows(const ivf_parts_t *parts) {
     return rows < LEAST_ROWS ? LEAST_ROWS : rows > SCAN_ROWS ? SCAN_ROWS : rows;
 }
 
+/* The scanner is set to a list only when something in it is to be scanned. */
+static int enter_list(const engine_search_t *search, const lane_t *lane, search_thread_t *own, int64_t list) {
+    if (own->list == list)
+        return SHIM_OK;
+    int code = search->all_lists ? shim_scanner_set_list_of(own->scanner, list, search->inner_queries + lane->query * search->template->inner_dim)
+                                 : shim_scanner_set_list(own->scanner, list, coarse_scores(search, lane->query)[lane->position]);
+    own->list = code == SHIM_OK ? list : -1;
+    return code;
+}
+
 /* Scans the list at the lane's position, or a part of it; returns the number of rows. */
 static int scan_list(engine_search_t *search, const ivf_parts_t *parts, lane_t *lane, search_thread_t *own, int64_t *rows) {
-    int64_t number = coarse_lists(search, lane->query)[lane->position];
+    int64_t number = search->all_lists ? lane->position : coarse_lists(search, lane->query)[lane->position];
     const ivf_list_t *list = &parts->lists[number];
     int64_t most = step_rows(parts), left = list->size - lane->offset, count = left < most ? left : most;
+    stored_run_t run, piece = {.count = count};
     int code = SHIM_OK;
-    if (count > 0 && own->list != number) {
-        code = shim_scanner_set_list(own->scanner, number, coarse_scores(search, lane->query)[lane->position]);
-        own->list = code == SHIM_OK ? number : -1;
+    if (count > 0) {
+        piece.codes = ivf_codes(&list->memory) + (size_t)lane->offset * parts->code_size;
+        piece.rows = ivf_rows(&list->memory) + lane->offset;
     }
-    if (count > 0 && code == SHIM_OK)
-        code = shim_scanner_scan(own->scanner, count, ivf_codes(&list->memory) + (size_t)lane->offset * parts->code_size,
-                                 ivf_rows(&list->memory) + lane->offset, 0, search_slot_scores(search, lane->share, lane->query),
-                                 search_slot_rows(search, lane->share, lane->query), search->k);
+    while (code == SHIM_OK && count > 0 && scan_next(search, own, &piece, &run)) {
+        code = enter_list(search, lane, own, number);
+        if (code == SHIM_OK)
+            code = scan_run(search, lane, own, &run);
+    }
     lane->offset += count;
     if (lane->offset == list->size) {
         lane->offset = 0;
@@ -158,7 +183,9 @@ static int scan_list(engine_search_t *search, const ivf_parts_t *parts, lane_t *
 /* A lane is one query and every shares-th of its lists. */
 static dfaiss_status_t scan_lists(void *context, lane_t *lane, int thread, dfaiss_error_t *err) {
     engine_search_t *search = context;
-    TRY(search_enter_lane(search, lane, thread, err));
+    search_start_lane(search, lane);
+    if (lane->position < lane->end)
+        TRY(search_enter_lane(search, lane, thread, err));
     for (int64_t scanned = 0, rows = 0; scanned < LEAST_ROWS && lane->position < lane->end; scanned += rows) {
         int code = scan_list(search, search->store->parts, lane, &search->threads[thread], &rows);
         if (code != SHIM_OK)
@@ -170,23 +197,45 @@ static dfaiss_status_t scan_lists(void *context, lane_t *lane, int thread, dfais
 
 static dfaiss_status_t begin_lists(engine_search_t *search, dfaiss_error_t *err) {
     int64_t shares = search_shares(search, search->probes);
+    TRY(scan_need(search, err));
     TRY(search_slots(search, shares, err));
     TRY(lanes_begin(&search->lanes, search->nq, search->nq, shares, err));
     for (int64_t i = 0; i < search->lanes.count; i++) {
         lane_t *lane = lanes_at(&search->lanes, i);
         lane->position = lane->share;
-        lane->end = *coarse_count(search, lane->query);
+        if (search_is_open(search, lane->query))
+            lane->end = search->all_lists ? search->probes : *coarse_count(search, lane->query);
     }
     search->stage = STAGE_SCAN;
     return DFAISS_OK;
 }
 
+/* A round begins with the nearest lists, unless they are known, or all lists are wanted of a search that may not find everything. */
+static dfaiss_status_t begin_round(engine_search_t *search, dfaiss_error_t *err) {
+    bool restricted = search->filter.words || search->has_radius;
+    int64_t lists = search->template->layout.lists;
+    if (!search->has_coarse)
+        search->probes = wanted_probes(search);
+    search->all_lists = restricted && search->probes > lists / 2 && (search->probes == lists || !search->has_radius);
+    if (search->all_lists)
+        search->probes = lists;
+    return search->has_coarse || search->all_lists ? begin_lists(search, err) : begin_coarse(search, err);
+}
+
+/* Whether queries have to go round again, with more lists. */
+static bool widen(engine_search_t *search) {
+    if (search->all_lists || !search_again(search))
+        return false;
+    search->widened = search->probes > INT64_MAX / WIDER ? INT64_MAX : WIDER * search->probes;
+    search->has_coarse = false;
+    search->stage = STAGE_NONE;
+    return true;
+}
+
 dfaiss_status_t ivf_search(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err) {
     (void)store;
-    if (search->stage == STAGE_NONE && search->has_coarse)
-        TRY(begin_lists(search, err));
     if (search->stage == STAGE_NONE)
-        TRY(begin_coarse(search, err));
+        TRY(begin_round(search, err));
     if (search->stage == STAGE_COARSE) {
         bool found = false;
         TRY(run_coarse(search, deadline, &found, err));
@@ -197,5 +246,10 @@ dfaiss_status_t ivf_search(engine_search_t *search, const engine_store_t *store,
         if (clock_nanoseconds() >= deadline)
             return DFAISS_OK;
     }
-    return lanes_run(&search->lanes, search->team, deadline, scan_lists, search_fold_heaps, search, done, err);
+    TRY(lanes_run(&search->lanes, search->team, deadline, scan_lists, search_fold_heaps, search, done, err));
+    if (*done && widen(search)) {
+        TRY(begin_round(search, err)); /* another slice goes on */
+        *done = false;
+    }
+    return DFAISS_OK;
 }

@@ -22,6 +22,7 @@ typedef struct lane {
     int64_t position; /* what was scanned: the steps decide what they count in it */
     int64_t end;
     int64_t offset; /* inside the position, where it is worked off in parts */
+    int64_t wanted; /* hits to ask an index for, where the lane's query has been asked before; else 0 */
     int64_t folded; /* queries of the group that are folded */
     bool started;   /* for the steps; set by them */
     bool scanned;

@@ -5,7 +5,10 @@
  */
 #include "engine/graphs.h"
 
-enum { SMALL_BESIDE = 4 };
+enum {
+    SMALL_BESIDE = 4,
+    MOST_OF_GRAPH = 4096 /* hits that a graph is asked for: what it takes grows with their square */
+};
 
 static dfaiss_status_t copy_index(const FaissIndex *index, FaissIndex **out, dfaiss_error_t *err) {
     int code = shim_copy_index(index, out);
@@ -58,12 +61,78 @@ static dfaiss_status_t opaque_build(engine_block_t *block, int64_t n, const floa
     return DFAISS_OK;
 }
 
+/* ---- searching ---- */
+
+static const float *vectors_from(void *context, int64_t row, int64_t *count, float *scratch) {
+    const engine_search_t *search = context;
+    const graph_t *graph = graphs_at(search->store, row);
+    *count = 1;
+    return faiss_Index_reconstruct(graph->index, row - graph->first, scratch) == 0 ? scratch : NULL;
+}
+
+static int64_t next_row(const void *context, int64_t row, int64_t end) {
+    const engine_search_t *search = context;
+    return row_next(&search->filter, row, end);
+}
+
+static void take_vectors(void *context, int64_t query, int64_t n, float *scores, int64_t *rows, int thread) {
+    search_take(context, query, n, scores, rows, thread);
+}
+
+/* Compares all queries with the vectors as the index gives them back. */
+static dfaiss_status_t begin_scan(engine_search_t *search, dfaiss_error_t *err) {
+    exact_job_t job = {.larger_is_better = search->template->larger_is_better,
+                       .copies = true,
+                       .gathers = true,
+                       .dim = search->template->inner_dim,
+                       .nq = search->nq,
+                       .queries = search->inner_queries,
+                       .k = search->k,
+                       .rows = search->store->rows,
+                       .rows_of = vectors_from,
+                       .next = next_row,
+                       .take = take_vectors,
+                       .context = search};
+    if (!search->store_scan)
+        TRY(exact_scan_create(search->team, &search->store_scan, err));
+    TRY(exact_scan_begin(search->store_scan, &job, err));
+    for (int64_t query = 0; query < search->nq; query++)
+        search_forget_store(search, query);
+    search->stage = STAGE_SCAN;
+    return DFAISS_OK;
+}
+
+static graphs_way_t way_to_search(const engine_search_t *search) {
+    int64_t lists = search->template->layout.lists, k = search->k;
+    int64_t effort = search->widened ? search->widened : search->effort < 1 ? 1 : search->effort;
+    if (lists > 0)
+        return (graphs_way_t){.parameter = "nprobe", .effort = effort < lists ? effort : lists, .most_wanted = INT32_MAX};
+    return (graphs_way_t){.parameter = "efSearch",
+                          .effort = effort < k ? k : effort,
+                          .candidates = true,
+                          .most_wanted = search->template->layout.walks ? MOST_OF_GRAPH : INT32_MAX};
+}
+
+/* Queries that have found too few of the rows that may be found go round again: everything is asked for, or, of a graph, for which that would take
+ * longer the square of it, the vectors themselves. */
+static dfaiss_status_t search_further(engine_search_t *search, bool *done, dfaiss_error_t *err) {
+    int64_t most = search->template->layout.lists > 0 ? search->template->layout.lists : search->store->rows;
+    if (search->widened == most || !search_again(search))
+        return DFAISS_OK;
+    *done = false;
+    search->widened = most;
+    return search->template->layout.walks ? begin_scan(search, err) : graphs_begin(search, err);
+}
+
 static dfaiss_status_t opaque_search(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err) {
     (void)store;
-    int64_t lists = search->template->layout.lists, effort = search->effort < 1 ? 1 : search->effort;
-    if (lists > 0)
-        return graphs_search(search, "nprobe", effort < lists ? effort : lists, false, deadline, done, err);
-    return graphs_search(search, "efSearch", effort < search->k ? search->k : effort, true, deadline, done, err);
+    if (search->stage == STAGE_SCAN)
+        return exact_scan_run(search->store_scan, deadline, done, err);
+    if (search->stage == STAGE_NONE)
+        TRY(graphs_begin(search, err));
+    graphs_way_t way = way_to_search(search);
+    TRY(graphs_search(search, &way, deadline, done, err));
+    return *done ? search_further(search, done, err) : DFAISS_OK;
 }
 
 const store_class_t opaque_class = {

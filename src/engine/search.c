@@ -1,5 +1,6 @@
 /* A search from begin to end: queries in, vectors and stores scanned in slices, one merged answer out. */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "engine/nearest.h"
@@ -20,6 +21,8 @@ void engine_search_destroy(engine_search_t *search) {
         scratch_free(&thread->rows);
         scratch_free(&thread->spare_scores);
         scratch_free(&thread->spare_rows);
+        scratch_free(&thread->sifted_codes);
+        scratch_free(&thread->sifted_rows);
     }
     free(search->threads);
     scratch_t *const owned[] = {&search->queries,     &search->transformed, &search->best_scores,   &search->best_rows,    &search->best_counts,
@@ -96,14 +99,18 @@ static dfaiss_status_t need_memory(engine_search_t *search, int64_t nq, int64_t 
     return DFAISS_OK;
 }
 
+static void forget_calls(engine_search_t *search) {
+    for (int i = 0; i < team_threads(search->team); i++)
+        search->threads[i].query_nanoseconds = 0;
+}
+
 dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const float *queries, int64_t k, int64_t effort, dfaiss_error_t *err) {
     if (nq < 1 || k < 1)
         return error_set(err, DFAISS_ERR_ARG, nq < 1 ? "queries" : "k", "a search has %" PRId64 " queries and k %" PRId64 "; both must be at least 1",
                          nq, k);
     TRY(need_memory(search, nq, k, err));
-    bool costs_more = k > search->k || effort > search->effort; /* a query, than what was measured */
-    for (int i = 0; costs_more && i < team_threads(search->team); i++)
-        search->threads[i].query_nanoseconds = 0;
+    if (k > search->k || effort > search->effort || search->filter.words) /* a query costs something else than what was measured */
+        forget_calls(search);
     search->nq = nq;
     search->k = k;
     search->effort = effort;
@@ -113,11 +120,79 @@ dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const f
     search->store = NULL;
     search->store_seen = false;
     search->has_coarse = false;
+    search->filter = (row_filter_t){.words = NULL};
+    search->has_radius = false;
     memset(search->best_counts.data, 0, (size_t)nq * sizeof(int64_t));
     memcpy(search->queries.data, queries, (size_t)nq * (size_t)search->template->dim * sizeof(float));
     if (search->template->normalizes)
         element_normalize(search->queries.data, nq, search->template->dim);
     return transform_queries(search, err);
+}
+
+/* ---- what may be found ---- */
+
+dfaiss_status_t engine_search_restrict(engine_search_t *search, const engine_restriction_t *restriction, dfaiss_error_t *err) {
+    engine_class_t class = engine_template_class(search->template);
+    if (restriction->has_radius && class == ENGINE_OPAQUE)
+        return error_set(err, DFAISS_ERR_UNSUPPORTED, "radius",
+                         "a range search works with flat, SQ, PQ, IVF and HNSW indexes; this one is of class %s (another factory string)",
+                         engine_class_name(class));
+    if (restriction->has_radius && isnan(restriction->radius))
+        return error_set(err, DFAISS_ERR_ARG, "radius", "the radius of a range search is not a number");
+    search->filter = (row_filter_t){.words = restriction->allowed, .rows = restriction->rows};
+    search->allowed_rows = restriction->allowed_rows;
+    search->has_radius = restriction->has_radius;
+    search->radius = restriction->radius;
+    if (restriction->allowed)
+        forget_calls(search);
+    return DFAISS_OK;
+}
+
+double search_passing(const engine_search_t *search) {
+    if (!search->filter.words || search->allowed_rows >= search->filter.rows)
+        return 1;
+    return (double)(search->allowed_rows < 1 ? 1 : search->allowed_rows) / (double)search->filter.rows;
+}
+
+bool search_gathers(const engine_search_t *search) {
+    return search_passing(search) < 0.5;
+}
+
+bool search_is_open(const engine_search_t *search, int64_t query) {
+    return !search->again || ((const int64_t *)search->best_counts.data)[query] < search->k;
+}
+
+static bool scanned_as_vector(const engine_search_t *search, int64_t row) {
+    for (int64_t i = 0; i < search->range_count; i++)
+        if (row >= search->ranges[i].first && row < search->ranges[i].last)
+            return true;
+    return false;
+}
+
+void search_forget_store(engine_search_t *search, int64_t query) {
+    int64_t *held = (int64_t *)search->best_counts.data + query, left = 0;
+    float *scores = (float *)search->best_scores.data + query * search->k;
+    int64_t *rows = (int64_t *)search->best_rows.data + query * search->k;
+    for (int64_t i = 0; i < *held; i++) {
+        if (!scanned_as_vector(search, rows[i]))
+            continue;
+        scores[left] = scores[i];
+        rows[left++] = rows[i];
+    }
+    *held = left;
+}
+
+bool search_again(engine_search_t *search) {
+    if (!search->filter.words || search->has_radius)
+        return false;
+    search->again = true;
+    bool any = false;
+    for (int64_t query = 0; query < search->nq; query++)
+        if (search_is_open(search, query)) {
+            search_forget_store(search, query);
+            any = true;
+        }
+    return any;
 }
 
 /* ---- the answer so far ---- */
@@ -181,10 +256,19 @@ static dfaiss_status_t add_range(engine_search_t *search, int64_t first, int64_t
     return DFAISS_OK;
 }
 
+static int64_t next_vector(const void *context, int64_t row, int64_t end) {
+    const engine_search_t *search = context;
+    return row_next(&search->filter, search->vectors_first + row, search->vectors_first + end) - search->vectors_first;
+}
+
 static dfaiss_status_t begin_vectors(engine_search_t *search, element_t element, int64_t first, int64_t n, dfaiss_error_t *err) {
     bool copies = element != ELEMENT_f32 || search->template->normalizes;
     exact_job_t job = {.larger_is_better = search->template->larger_is_better,
                        .copies = copies,
+                       .gathers = search_gathers(search),
+                       .has_radius = search->has_radius,
+                       .radius = search->radius,
+                       .next = search->filter.words ? next_vector : NULL,
                        .dim = search->template->dim,
                        .nq = search->nq,
                        .queries = search->queries.data,
@@ -238,6 +322,10 @@ dfaiss_status_t engine_search_store(engine_search_t *search, const engine_store_
     *done = store->rows == 0;
     if (*done)
         return DFAISS_OK;
+    if (search->stage == STAGE_NONE) {
+        search->again = false;
+        search->widened = 0;
+    }
     search->store = store;
     search->store_seen = true;
     dfaiss_status_t status = search->class->search(search, store, deadline, done, err);
@@ -273,13 +361,18 @@ int64_t *search_slot_rows(const engine_search_t *search, int64_t share, int64_t 
     return (int64_t *)search->slot_rows.data + (share * search->nq + query) * search->k;
 }
 
+void search_start_lane(const engine_search_t *search, lane_t *lane) {
+    if (lane->started)
+        return;
+    float *scores = search_slot_scores(search, lane->share, lane->query);
+    shim_heap_clear(search->template->larger_is_better, search->k, scores, search_slot_rows(search, lane->share, lane->query));
+    for (int64_t i = 0; search->has_radius && i < search->k; i++)
+        scores[i] = search->radius; /* of no row: what is not better than the worst does not come in */
+    lane->started = true;
+}
+
 dfaiss_status_t search_enter_lane(engine_search_t *search, lane_t *lane, int thread, dfaiss_error_t *err) {
     search_thread_t *own = &search->threads[thread];
-    if (!lane->started) {
-        shim_heap_clear(search->template->larger_is_better, search->k, search_slot_scores(search, lane->share, lane->query),
-                        search_slot_rows(search, lane->share, lane->query));
-        lane->started = true;
-    }
     if (own->lane == lane)
         return DFAISS_OK;
     int code = own->scanner ? SHIM_OK : shim_scanner_new(search->template->layout.inner, &own->scanner);

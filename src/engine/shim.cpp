@@ -98,6 +98,17 @@ template <class Visit> void for_each_index(faiss::Index *index, Visit visit) {
         for_each_index(layered->q1.quantizer, visit);
 }
 
+// Whether searches walk a graph of the vectors, rather than of centroids.
+bool walks_graph(faiss::Index *index) {
+    if (auto *transformed = dynamic_cast<faiss::IndexPreTransform *>(index))
+        return walks_graph(transformed->index);
+    if (auto *refine = dynamic_cast<faiss::IndexRefine *>(index))
+        return walks_graph(refine->base_index);
+    if (auto *scaled = dynamic_cast<faiss::IndexRowwiseMinMaxBase *>(index))
+        return walks_graph(scaled->index);
+    return dynamic_cast<faiss::IndexHNSW *>(index) != nullptr;
+}
+
 // The product quantizer of an index, where it has one.
 faiss::ProductQuantizer *product_quantizer_of(faiss::Index *index) {
     if (auto *pq = dynamic_cast<faiss::IndexPQ *>(index))
@@ -378,6 +389,7 @@ int shim_describe(FaissIndex *handle, shim_layout_t *out) {
         });
         if (!index->is_trained)
             need(&layout, 1, 65536);
+        layout.walks = walks_graph(index);
         describe_inner(inner, &layout);
         *out = layout;
     });

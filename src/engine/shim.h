@@ -37,6 +37,7 @@ typedef struct shim_layout {
     const char *type;       /* its C++ type; static */
     bool transformed;       /* there are transforms in front */
     bool holds_vectors;     /* codes are fp32 vectors as they are */
+    bool walks;             /* a search walks a graph of the vectors, and takes time that grows with the square of what is asked for */
     bool by_map;            /* vectors have ids of their own (IDMap) somewhere inside */
     int64_t lists;          /* of an IVF of any kind, the outermost that is there; else 0 */
     size_t code_size;       /* codes, ivf, hnsw */
@@ -68,11 +69,13 @@ int shim_encode_for_lists(const FaissIndex *ivf, int64_t n, const float *x, cons
 
 typedef struct shim_scanner shim_scanner_t;
 
-/* For ivf (rows given to scan), or SQ and PQ codes (rows made of the base given to scan). */
+/* For ivf, SQ and PQ codes, and what an hnsw stores. */
 int shim_scanner_new(const FaissIndex *inner, shim_scanner_t **out);
 void shim_scanner_free(shim_scanner_t *scanner);
 int shim_scanner_set_query(shim_scanner_t *scanner, const float *query);
 int shim_scanner_set_list(shim_scanner_t *scanner, int64_t list, float coarse_score);
+/* The same without a score from the quantizer, which is computed. */
+int shim_scanner_set_list_of(shim_scanner_t *scanner, int64_t list, const float *query);
 /* Puts n codes into a heap of k; rows NULL: they are base, base + 1, ... Rows that come in order: of equal scores the lower ones stay. */
 int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *labels,
                       int64_t k);
@@ -80,6 +83,16 @@ int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, 
 /* Heaps of k as faiss keeps them, with labels in place of rows: emptied, and turned into a list of rows, the best first, equal scores by row. */
 void shim_heap_clear(bool larger_is_better, int64_t k, float *scores, int64_t *labels);
 void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *labels_to_rows);
+
+/* ---- searching a graph among some of its rows ---- */
+
+/* Asks with this efSearch, to which the graph itself must be set as well. Bit row % 64 of word row / 64: a row may be found; the graph's own numbers
+ * begin with row `first`, or rows has them, and words end at row `end`. scores float[n][k], labels int64_t[n][k]: the graph's numbers. */
+int shim_graph_search(const FaissIndex *graph, int64_t n, const float *x, int64_t k, int ef, const uint64_t *words, int64_t end, int64_t first,
+                      float *scores, int64_t *labels);
+
+/* What a graph stores of its vectors: codes of the layout's code_size; borrowed. */
+int shim_graph_codes(const FaissIndex *graph, const uint8_t **codes);
 
 /* ---- products of many queries with many rows, through the BLAS that faiss uses ---- */
 

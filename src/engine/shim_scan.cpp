@@ -5,10 +5,15 @@
 #include <memory>
 #include <vector>
 
+#include <faiss/IndexFlat.h>
+#include <faiss/IndexHNSW.h>
+#include <faiss/IndexIVFFlat.h>
 #include <faiss/IndexIVFPQ.h>
 #include <faiss/IndexPQ.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/VectorTransform.h>
+#include <faiss/impl/IDSelector.h>
+#include <faiss/utils/distances.h>
 #include <faiss/utils/Heap.h>
 
 namespace {
@@ -21,6 +26,14 @@ std::unique_ptr<faiss::IndexIVFPQ> scanned_as_ivf(const faiss::IndexPQ *index) {
     ivf->pq = index->pq;
     ivf->code_size = index->code_size;
     ivf->by_residual = false;
+    return ivf;
+}
+
+std::unique_ptr<faiss::IndexIVFFlat> scanned_as_ivf(const faiss::IndexFlat *index) {
+    auto ivf = std::make_unique<faiss::IndexIVFFlat>();
+    ivf->d = index->d;
+    ivf->metric_type = index->metric_type;
+    ivf->code_size = index->code_size;
     return ivf;
 }
 
@@ -41,7 +54,8 @@ template <int count> inline void sum_entries(size_t parts, const float *table, c
 
 // Codes of one byte a sub-quantizer: plain look-ups. faiss's scanner gathers them, which on many processors takes twice as long.
 template <class Heap>
-void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *codes, int64_t base, float *scores, int64_t *rows, int64_t k) {
+void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *labels,
+                int64_t k) {
     constexpr int together = 4;
     float sums[together];
     for (int64_t i = 0; i < n; i += together, codes += together * parts) {
@@ -53,16 +67,31 @@ void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *code
                 sum_entries<1>(parts, table, codes + size_t(j) * parts, sums + j);
         for (int j = 0; j < count; j++)
             if (Heap::cmp(scores[0], sums[j]))
-                faiss::heap_replace_top<Heap>(size_t(k), scores, rows, sums[j], label_of(!Heap::is_max, base + i + j));
+                faiss::heap_replace_top<Heap>(size_t(k), scores, labels, sums[j], label_of(!Heap::is_max, rows ? rows[i + j] : base + i + j));
     }
 }
+
+// The rows of a graph that may be found.
+struct passing_rows : faiss::IDSelector {
+    const uint64_t *words;
+    int64_t end, first;
+
+    passing_rows(const uint64_t *passing, int64_t covered, int64_t base) : words(passing), end(covered), first(base) {
+    }
+    bool is_member(idx_t label) const final {
+        const int64_t row = first + label;
+        return row < end && (words[row >> 6] >> (row & 63) & 1) != 0;
+    }
+};
 
 } // namespace
 
 struct shim_scanner {
-    // SQ and ivf: faiss's own. PQ: through an IVFPQ made for it, or with a table for codes of whole bytes.
+    // SQ and ivf: faiss's own. Flat and PQ: through an ivf made for it, or with a table for codes of whole bytes.
     std::unique_ptr<faiss::InvertedListScanner> scanner;
-    std::unique_ptr<faiss::IndexIVFPQ> ivf;
+    std::unique_ptr<faiss::IndexIVF> ivf;
+    const faiss::Index *quantizer = nullptr; // of an ivf
+    std::vector<float> centroid;
     const faiss::IndexPQ *bytes = nullptr;
     std::vector<float> table;
     bool larger_is_better = false;
@@ -89,16 +118,22 @@ int shim_scanner_new(const FaissIndex *handle, shim_scanner_t **out) {
         auto made = std::make_unique<shim_scanner>();
         const faiss::Index *index = index_of(handle);
         made->larger_is_better = index->metric_type == faiss::METRIC_INNER_PRODUCT;
+        if (auto *graph = dynamic_cast<const faiss::IndexHNSW *>(index))
+            index = graph->storage;
         if (auto *ivf = dynamic_cast<const faiss::IndexIVF *>(index)) {
             made->scanner.reset(ivf->get_InvertedListScanner(false));
+            made->quantizer = ivf->quantizer;
+            made->centroid.resize(size_t(ivf->d));
         } else if (auto *scalar = dynamic_cast<const faiss::IndexScalarQuantizer *>(index)) {
             made->scanner.reset(scalar->sq.select_InvertedListScanner(scalar->metric_type, nullptr, false, nullptr));
         } else if (auto *pq = dynamic_cast<const faiss::IndexPQ *>(index)) {
             made->ivf = scanned_as_ivf(pq);
-            const faiss::IndexIVF *as_ivf = made->ivf.get();
-            made->scanner.reset(as_ivf->get_InvertedListScanner(false));
+            made->scanner.reset(made->ivf->get_InvertedListScanner(false));
             made->bytes = pq->pq.nbits == 8 ? pq : nullptr;
             made->table.resize(pq->pq.M * pq->pq.ksub);
+        } else if (auto *flat = dynamic_cast<const faiss::IndexFlat *>(index)) {
+            made->ivf = scanned_as_ivf(flat);
+            made->scanner.reset(made->ivf->get_InvertedListScanner(false));
         }
         check_that(made->scanner != nullptr, "its codes cannot be scanned");
         *out = made.release();
@@ -127,14 +162,24 @@ int shim_scanner_set_list(shim_scanner_t *scanner, int64_t list, float coarse_sc
     return guarded([&] { scanner->scanner->set_list(list, coarse_score); });
 }
 
+int shim_scanner_set_list_of(shim_scanner_t *scanner, int64_t list, const float *query) {
+    return guarded([&] {
+        const size_t dim = scanner->centroid.size();
+        float *centroid = scanner->centroid.data();
+        scanner->quantizer->reconstruct(list, centroid);
+        const bool product = scanner->quantizer->metric_type == faiss::METRIC_INNER_PRODUCT;
+        scanner->scanner->set_list(list, product ? faiss::fvec_inner_product(query, centroid, dim) : faiss::fvec_L2sqr(query, centroid, dim));
+    });
+}
+
 int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *labels,
                       int64_t k) {
     return guarded([&] {
         const float *table = scanner->table.data();
         if (scanner->bytes && scanner->bytes->metric_type == faiss::METRIC_L2)
-            return scan_bytes<faiss::CMax<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, base, scores, labels, k);
+            return scan_bytes<faiss::CMax<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, rows, base, scores, labels, k);
         if (scanner->bytes)
-            return scan_bytes<faiss::CMin<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, base, scores, labels, k);
+            return scan_bytes<faiss::CMin<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, rows, base, scores, labels, k);
         scanner->scanner->scan_codes(size_t(n), codes, scanner->labels_of(n, rows, base), scores, labels, size_t(k));
     });
 }
@@ -151,6 +196,26 @@ void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *ro
                                    : faiss::heap_reorder<faiss::CMax<float, int64_t>>(size_t(k), scores, rows);
     for (size_t i = 0; larger_is_better && i < held; i++)
         rows[i] = label_of(true, rows[i]);
+}
+
+int shim_graph_search(const FaissIndex *handle, int64_t n, const float *x, int64_t k, int ef, const uint64_t *words, int64_t end, int64_t first,
+                      float *scores, int64_t *labels) {
+    return guarded([&] {
+        passing_rows passing(words, end, first);
+        faiss::SearchParametersHNSW parameters;
+        parameters.efSearch = ef;
+        parameters.sel = &passing;
+        index_of(handle)->search(n, x, k, scores, labels, &parameters);
+    });
+}
+
+int shim_graph_codes(const FaissIndex *handle, const uint8_t **codes) {
+    return guarded([&] {
+        auto *graph = dynamic_cast<const faiss::IndexHNSW *>(index_of(handle));
+        auto *storage = graph ? dynamic_cast<const faiss::IndexFlatCodes *>(graph->storage) : nullptr;
+        check_that(storage, "it is no graph that stores codes");
+        *codes = storage->codes.data();
+    });
 }
 
 int shim_product_new(shim_product_t **out) {

@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "engine/exact.h"
+#include "engine/filter.h"
 #include "engine/lanes.h"
 #include "engine/scratch.h"
 #include "engine/template.h"
@@ -15,6 +16,14 @@
 enum {
     BUILD_PIECE = 8192, /* vectors that are transformed and encoded at a time */
 };
+
+/* Codes that lie together, and whose they are. */
+typedef struct stored_run {
+    const uint8_t *codes; /* [count][code_size] */
+    const int64_t *rows;  /* ascending; NULL: first, first + 1, ... */
+    int64_t first;
+    int64_t count;
+} stored_run_t;
 
 typedef struct store_class {
     int64_t segment_rows; /* default */
@@ -35,6 +44,10 @@ typedef struct store_class {
     void (*release)(engine_block_t *block);
 
     CHECKED dfaiss_status_t (*search)(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err);
+
+    /* How many codes there are, numbered by rows from 0, and the run of at most `most` of them from one on. NULL where they are not in that order. */
+    int64_t (*codes_held)(const engine_store_t *store);
+    stored_run_t (*codes_at)(const engine_store_t *store, int64_t position, int64_t most);
 
     /* Saving and restoring; NULL where the class has no such parts. */
     int64_t (*segments)(const engine_store_t *store);
@@ -84,9 +97,12 @@ typedef struct search_thread {
     scratch_t rows;           /* int64_t[...] */
     scratch_t spare_scores;   /* float[k], for merging */
     scratch_t spare_rows;     /* int64_t[k] */
+    scratch_t sifted_codes;   /* copies of codes that may be found */
+    scratch_t sifted_rows;    /* int64_t[...] */
 } search_thread_t;
 
-typedef enum search_stage { STAGE_NONE, STAGE_COARSE, STAGE_SCAN } search_stage_t;
+/* GRAPHS: segments are asked, as whole indexes. SCAN: codes are scanned, or the vectors of a flat index. */
+typedef enum search_stage { STAGE_NONE, STAGE_COARSE, STAGE_GRAPHS, STAGE_SCAN } search_stage_t;
 
 struct engine_search {
     const engine_template_t *template;
@@ -104,6 +120,12 @@ struct engine_search {
     row_range_t *ranges;        /* scanned exactly */
     int64_t range_count, range_capacity;
 
+    /* what may be found */
+    row_filter_t filter;
+    int64_t allowed_rows; /* about, of all that the filter covers */
+    bool has_radius;
+    float radius;
+
     /* vectors that are not indexed */
     exact_scan_t *vector_scan;
     bool in_vectors;
@@ -114,6 +136,8 @@ struct engine_search {
     /* a store */
     const engine_store_t *store;
     bool store_seen; /* the answer may hold rows of a store */
+    bool again;      /* the store is searched once more, for the queries that have found too little */
+    int64_t widened; /* the effort now; 0: as it was asked for */
     search_stage_t stage;
     exact_scan_t *store_scan;
     lanes_t lanes;
@@ -121,6 +145,7 @@ struct engine_search {
     scratch_t slot_rows;
     int64_t probes;
     bool has_coarse;
+    bool all_lists;          /* in the order of their numbers */
     scratch_t coarse_scores; /* float[nq][probes] */
     scratch_t coarse_lists;  /* int64_t[nq][probes] */
     scratch_t coarse_counts; /* int64_t[nq] */
@@ -134,7 +159,8 @@ CHECKED dfaiss_status_t search_slots(engine_search_t *search, int64_t shares, df
 float *search_slot_scores(const engine_search_t *search, int64_t share, int64_t query);
 int64_t *search_slot_rows(const engine_search_t *search, int64_t share, int64_t query);
 
-/* Lanes that scan codes into heaps: the lane's heap is emptied and its thread's scanner gets the query, where needed. */
+/* Lanes that scan codes into heaps: the lane's heap is emptied where nothing is in it yet; its thread's scanner gets its query. */
+void search_start_lane(const engine_search_t *search, lane_t *lane);
 CHECKED dfaiss_status_t search_enter_lane(engine_search_t *search, lane_t *lane, int thread, dfaiss_error_t *err);
 /* lane_fold_t for slots that are heaps. */
 void search_fold_heaps(void *context, lane_t *lane, int64_t query, int thread);
@@ -146,6 +172,18 @@ void search_call_took(search_thread_t *thread, int64_t rows, int64_t queries, in
 
 /* Lanes into which the work of one query should be cut, when there are `most` pieces of it. */
 int64_t search_shares(const engine_search_t *search, int64_t most);
+
+/* The share of the rows that may be found, about: above 0, at most 1. */
+double search_passing(const engine_search_t *search);
+/* So few rows may be found that an exact scan should put them together. */
+bool search_gathers(const engine_search_t *search);
+/* The store is to be searched for a query; at all times until it is folded. */
+bool search_is_open(const engine_search_t *search, int64_t query);
+/* Keeps of a query's answer what vectors gave that are not indexed. */
+void search_forget_store(engine_search_t *search, int64_t query);
+/* Forgets what the store gave for queries with fewer than k hits, and lets them alone be searched again; false: there are none, or it is not
+ * promised that they find more. */
+bool search_again(engine_search_t *search);
 
 /* An error of a store's state that is not the user's fault. */
 CHECKED dfaiss_status_t store_misuse(const engine_store_t *store, const char *what, dfaiss_error_t *err);
