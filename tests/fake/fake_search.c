@@ -10,6 +10,7 @@ struct engine_search {
     engine_template_t *template;
     team_t *team;
     int64_t nq, k;
+    engine_restriction_t restriction;
     float *queries; /* float[nq][dim] */
     float *scores;  /* float[nq][k] */
     int64_t *rows;  /* int64_t[nq][k] */
@@ -64,12 +65,29 @@ dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const f
     search->nq = nq;
     search->k = k;
     search->store = NULL;
+    search->restriction = (engine_restriction_t){0};
     memset(search->counts, 0, (size_t)nq * sizeof *search->counts);
     engine_prepare(search->template, ELEMENT_f32, queries, nq, search->queries);
     return DFAISS_OK;
 }
 
+dfaiss_status_t engine_search_restrict(engine_search_t *search, const engine_restriction_t *restriction, dfaiss_error_t *err) {
+    if (restriction->has_radius && search->template->class == ENGINE_OPAQUE)
+        return error_set(err, DFAISS_ERR_UNSUPPORTED, "", "an index of class opaque has no range search");
+    search->restriction = *restriction;
+    return DFAISS_OK;
+}
+
 /* ---- merging a slice ---- */
+
+static bool may_be_found(const engine_search_t *search, float score, int64_t row) {
+    const engine_restriction_t *restriction = &search->restriction;
+    if (restriction->allowed && (row >= restriction->rows || !(restriction->allowed[row / 64] >> (row % 64) & 1)))
+        return false;
+    if (!restriction->has_radius)
+        return true;
+    return search->template->larger_is_better ? score > restriction->radius : score < restriction->radius;
+}
 
 static bool stands_before(const engine_search_t *search, float score, int64_t row, float other_score, int64_t other_row) {
     if (score == other_score)
@@ -98,9 +116,12 @@ static void merge_query(void *context, int64_t query, int thread) {
     engine_search_t *search = context;
     int64_t dim = search->template->dim;
     (void)thread;
-    for (int64_t i = 0; i < search->slice_size; i++)
-        insert(search, query, fake_template_score(search->template, search->queries + query * dim, search->slice + i * dim),
-               search->slice_rows ? search->slice_rows[i] : search->slice_first + i);
+    for (int64_t i = 0; i < search->slice_size; i++) {
+        float score = fake_template_score(search->template, search->queries + query * dim, search->slice + i * dim);
+        int64_t row = search->slice_rows ? search->slice_rows[i] : search->slice_first + i;
+        if (may_be_found(search, score, row))
+            insert(search, query, score, row);
+    }
 }
 
 static void merge_slice(engine_search_t *search, const float *vectors, const int64_t *rows, int64_t first, int64_t n) {
