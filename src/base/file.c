@@ -12,6 +12,8 @@
 
 #include <xxhash.h>
 
+#include "base/fault.h"
+
 enum { PIECE = 1 << 20 };
 
 dfaiss_status_t file_join(char *path, size_t capacity, const char *directory, const char *name, dfaiss_error_t *err) {
@@ -39,7 +41,7 @@ bool file_exists(const char *path) {
 static ssize_t read_fully(int descriptor, void *data, size_t size) {
     size_t done = 0;
     while (done < size) {
-        ssize_t got = read(descriptor, (char *)data + done, size - done);
+        ssize_t got = fault_read(descriptor, (char *)data + done, size - done);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -49,6 +51,13 @@ static ssize_t read_fully(int descriptor, void *data, size_t size) {
         done += (size_t)got;
     }
     return (ssize_t)done;
+}
+
+/* What a device cannot give back is damaged. */
+static dfaiss_status_t read_failed(const char *path, int errno_value, dfaiss_error_t *err) {
+    if (errno_value != EIO)
+        return error_system(err, "read", path, errno_value);
+    return error_set(err, DFAISS_ERR_DATA, path, "cannot read %s: %s", path, strerror(errno_value));
 }
 
 dfaiss_status_t file_read_whole(const char *path, size_t limit, char **data, size_t *size, dfaiss_error_t *err) {
@@ -69,7 +78,7 @@ dfaiss_status_t file_read_whole(const char *path, size_t limit, char **data, siz
     close(descriptor);
     if (got < 0) {
         free(content);
-        return error_system(err, "read", path, failure);
+        return read_failed(path, failure, err);
     }
     content[got] = 0;
     *data = content;
@@ -78,20 +87,20 @@ dfaiss_status_t file_read_whole(const char *path, size_t limit, char **data, siz
 }
 
 static dfaiss_status_t write_synced(const char *path, const void *data, size_t size, dfaiss_error_t *err) {
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int descriptor = fault_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor < 0)
         return error_system(err, "create", path, errno);
     dfaiss_status_t status = DFAISS_OK;
     for (size_t done = 0; status == DFAISS_OK && done < size;) {
-        ssize_t put = write(descriptor, (const char *)data + done, size - done);
+        ssize_t put = fault_write(descriptor, (const char *)data + done, size - done);
         if (put >= 0)
             done += (size_t)put;
         else if (errno != EINTR)
             status = error_system(err, "write", path, errno);
     }
-    if (status == DFAISS_OK && fsync(descriptor) != 0)
+    if (status == DFAISS_OK && fault_sync(descriptor) != 0)
         status = error_system(err, "sync", path, errno);
-    if (close(descriptor) != 0 && status == DFAISS_OK)
+    if (fault_close(descriptor) != 0 && status == DFAISS_OK)
         status = error_system(err, "close", path, errno);
     return status;
 }
@@ -102,10 +111,10 @@ dfaiss_status_t file_replace(const char *path, const void *data, size_t size, df
     if (length < 0 || (size_t)length >= sizeof beside)
         return error_set(err, DFAISS_ERR_ARG, path, "the path %s is too long", path);
     dfaiss_status_t status = write_synced(beside, data, size, err);
-    if (status == DFAISS_OK && rename(beside, path) != 0)
+    if (status == DFAISS_OK && fault_rename(beside, path) != 0)
         status = error_system(err, "rename to", path, errno);
     if (status != DFAISS_OK) {
-        unlink(beside);
+        (void)fault_remove(beside);
         return status;
     }
     snprintf(directory, sizeof directory, "%s", path);
@@ -120,9 +129,9 @@ static dfaiss_status_t sync_opened(const char *path, int flags, dfaiss_error_t *
     if (descriptor < 0)
         return error_system(err, "open", path, errno);
     dfaiss_status_t status = DFAISS_OK;
-    if (fsync(descriptor) != 0)
+    if (fault_sync(descriptor) != 0)
         status = error_system(err, "sync", path, errno);
-    if (close(descriptor) != 0 && status == DFAISS_OK)
+    if (fault_close(descriptor) != 0 && status == DFAISS_OK)
         status = error_system(err, "close", path, errno);
     return status;
 }
@@ -145,7 +154,7 @@ dfaiss_status_t file_make_directories(const char *path, dfaiss_error_t *err) {
             *slash = 0;
         /* Where something is already, some file systems answer EACCES or EROFS instead of EEXIST. If it is a file, the next step, or the check
          * below, says so. */
-        if (mkdir(made, 0777) != 0) {
+        if (fault_mkdir(made, 0777) != 0) {
             int failure = errno;
             if (!file_exists(made))
                 return error_system(err, "make directory", made, failure);
@@ -167,7 +176,7 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
     (void)type;
     (void)place;
     /* Another process may be removing the same tree; its share is none of our failures. */
-    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
+    return fault_remove(path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 dfaiss_status_t file_remove_tree(const char *path, dfaiss_error_t *err) {
@@ -186,7 +195,7 @@ static dfaiss_status_t checksum_opened(int descriptor, const char *path, uint64_
     while (status == DFAISS_OK) {
         ssize_t got = read_fully(descriptor, piece, PIECE);
         if (got < 0)
-            status = error_system(err, "read", path, errno);
+            status = read_failed(path, errno, err);
         if (got <= 0)
             break;
         XXH3_64bits_update(state, piece, (size_t)got);

@@ -1,4 +1,5 @@
-/* Files: every call checked, every error naming the path. What must survive a crash is written beside, synced, and renamed. */
+/* Files: every call checked, every error naming the path. What must survive a crash is written beside, synced, and renamed. What
+ * a device cannot give back when it is read (EIO) is ERR_DATA. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
