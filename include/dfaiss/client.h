@@ -156,6 +156,15 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_request_wait(dfaiss_request_t *
 
 /* Vectors of an index that searches can find; 0 for an index that there is not. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_ntotal(dfaiss_client_t *client, const char *index, int64_t *ntotal, dfaiss_error_t *err);
+/* The ids of all of them, ascending: *ids int64_t[*n] is malloc'ed and the caller's (NULL for none). Where a vector's metadata are a JSON array with
+ * an integer at the place `custom_meta_id_idx` of the configuration, that integer stands for its id. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_ids(dfaiss_client_t *client, const char *index, int64_t **ids, int64_t *n, dfaiss_error_t *err);
+
+/* Sets what searches of all clients use from now on, and what a later save keeps: 1 to 2^20. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_set_nprobe(dfaiss_client_t *client, const char *index, int64_t nprobe, dfaiss_error_t *err);
+/* Sets the threads of every server, for all indexes: 1 to 4096. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_set_threads(dfaiss_client_t *client, int threads, dfaiss_error_t *err);
+
 /* One server, and one index on it. Bytes and counts since the server's start or the index's load. */
 typedef struct dfaiss_statistics {
     int server;

@@ -177,6 +177,21 @@ static dfaiss_status_t number_and_send(add_request_t *add, dfaiss_error_t *err) 
     return question_ask(add->request.client, COORDINATOR, MESSAGE_RESERVE_IDS, &body, NULL, 0, PATIENCE_SHORT, &add->question, err);
 }
 
+static dfaiss_status_t take_sized(add_request_t *add, bool *done, dfaiss_error_t *err) {
+    (void)done;
+    question_forget(add->question);
+    add->question = NULL;
+    return send_batch(add, err);
+}
+
+/* The first vectors say which dimension the index has. */
+static dfaiss_status_t set_dim(add_request_t *add, dfaiss_error_t *err) {
+    bytes_writer_t body = {0};
+    message_setting_encode(add->index, add->batch.dim, &body);
+    add->answered = take_sized;
+    return question_ask(add->request.client, COORDINATOR, MESSAGE_SET_DIM, &body, NULL, 0, PATIENCE_SHORT, &add->question, err);
+}
+
 static dfaiss_status_t take_added(add_request_t *add, bool *done, dfaiss_error_t *err) {
     uint8_t outcome = bytes_get_u8(&add->question->result);
     if (!bytes_reader_done(&add->question->result))
@@ -189,6 +204,8 @@ static dfaiss_status_t take_added(add_request_t *add, bool *done, dfaiss_error_t
     }
     if (++add->tries == ADD_TRIES)
         return error_set(err, DFAISS_ERR_STATE, add->index, "index '%s' was replaced again and again while vectors were added", add->index);
+    if (outcome == MESSAGE_ADD_NO_DIM)
+        return set_dim(add, err);
     if (outcome != MESSAGE_ADD_OTHER_INCARNATION || add->batch.ids)
         return message_malformed(MESSAGE_ANSWER, err);
     client_forget_ids(add->request.client, add->index);

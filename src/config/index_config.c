@@ -35,6 +35,21 @@ dfaiss_status_t index_config_defaults(index_config_t **out, dfaiss_error_t *err)
     return DFAISS_OK;
 }
 
+dfaiss_status_t index_config_copy(const index_config_t *config, index_config_t **out, dfaiss_error_t *err) {
+    index_config_t *copy = malloc(sizeof *copy);
+    if (!copy)
+        return error_memory(err, sizeof *copy, "a configuration");
+    *copy = *config;
+    copy->attributes = json_deep_copy(config->attributes);
+    copy->extra = json_deep_copy(config->extra);
+    if ((config->attributes && !copy->attributes) || (config->extra && !copy->extra)) {
+        index_config_destroy(copy);
+        return error_memory(err, 0, "a configuration");
+    }
+    *out = copy;
+    return DFAISS_OK;
+}
+
 /* ---- rules between keys ---- */
 
 static bool has_lists(config_kind_t kind) {

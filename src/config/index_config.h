@@ -68,6 +68,9 @@ CHECKED dfaiss_status_t index_config_read(const char *path, index_config_t **con
 CHECKED dfaiss_status_t index_config_from_json(const json_t *object, const char *where, index_config_t **config, dfaiss_error_t *err);
 void index_config_destroy(index_config_t *config);
 
+/* A copy that shares nothing. */
+CHECKED dfaiss_status_t index_config_copy(const index_config_t *config, index_config_t **out, dfaiss_error_t *err);
+
 /* What parsing is made of: the defaults alone (the rules between keys do not hold then), a JSON text with the place of what is wrong in it, and the
  * key of a name. */
 CHECKED dfaiss_status_t index_config_defaults(index_config_t **config, dfaiss_error_t *err);

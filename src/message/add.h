@@ -12,6 +12,7 @@ typedef enum message_add_outcome {
     MESSAGE_ADD_DONE,
     MESSAGE_ADD_HELD,              /* done, but the server is behind with indexing: a second answer frees the sender's credit */
     MESSAGE_ADD_OTHER_INCARNATION, /* not done: the index is not the one whose ids these are */
+    MESSAGE_ADD_NO_DIM,            /* not done: the dimension of the index is not known yet; whoever brings the first vectors sets it */
 } message_add_outcome_t;
 
 typedef struct message_add {

@@ -31,6 +31,10 @@ enum { MESSAGE_NAME = 256 }; /* an index's name with its final zero */
     X(RESERVE_IDS)          \
     X(LIST)                 \
     X(GET_CONFIG)           \
+    X(GET_IDS)              \
+    X(SET_DIM)              \
+    X(SET_NPROBE)           \
+    X(SET_THREADS)          \
     X(SHUTDOWN)             \
     X(ANSWER)               \
     X(SPREAD)               \

@@ -45,7 +45,11 @@ static dfaiss_status_t get_config(server_t *server, const request_t *request, by
     hosted_t *hosted;
     TRY(message_named_decode(MESSAGE_GET_CONFIG, request->message.body, request->message.body_size, index, err));
     TRY(hosted_get(server, index, &hosted, err));
-    TRY(index_config_print(shard_config(hosted->shard), true, &text, err));
+    index_config_t *config = NULL;
+    TRY(shard_config_copy(hosted->shard, &config, err));
+    dfaiss_status_t status = index_config_print(config, true, &text, err);
+    index_config_destroy(config);
+    TRY(status);
     bytes_put_block(body, text, strlen(text));
     free(text);
     return message_written(body, MESSAGE_GET_CONFIG, err);

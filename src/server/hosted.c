@@ -25,7 +25,7 @@ dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, d
 
 dfaiss_status_t hosted_team(const server_t *server, const index_config_t *config, team_t **own, dfaiss_error_t *err) {
     *own = NULL;
-    if (config->threads == 0 || server->options->threads > 0)
+    if (config->threads == 0 || server->options->threads > 0 || server->threads_set)
         return DFAISS_OK;
     return team_create((int)config->threads, own, err);
 }

@@ -47,6 +47,10 @@ static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **host
                          (*hosted)->own_ids ? "the caller's" : "assigned", decoded.ids ? "with ids" : "without ids");
     if ((*hosted)->build_status != DFAISS_OK)
         return error_set(err, (*hosted)->build_status, decoded.index, "%s", (*hosted)->build_error.text);
+    if (shard_config((*hosted)->shard)->dim == 0) {
+        *outcome = MESSAGE_ADD_NO_DIM;
+        return DFAISS_OK;
+    }
     if (decoded.dim != shard_config((*hosted)->shard)->dim)
         return error_set(err, DFAISS_ERR_ARG, decoded.index, "vectors of dimension %lld; index '%s' has %lld", (long long)decoded.dim, decoded.index,
                          (long long)shard_config((*hosted)->shard)->dim);

@@ -86,9 +86,10 @@ void lead_destroy(lead_t *lead) {
 /* Checked here for each client: in a tile the queries of one would fail those of the others. */
 static dfaiss_status_t check_queries(const hosted_t *hosted, const message_search_t *search, const float *queries, dfaiss_error_t *err) {
     int64_t dim = shard_config(hosted->shard)->dim;
-    if (search->dim != dim)
+    if (search->dim != dim && dim != 0)
         return error_set(err, DFAISS_ERR_ARG, hosted->name, "queries have dimension %lld; index '%s' has %lld", (long long)search->dim, hosted->name,
                          (long long)dim);
+    dim = search->dim;
     size_t components = (size_t)(search->nq * dim);
     size_t bad = element_first_not_finite(ELEMENT_f32, queries, components);
     if (bad < components)

@@ -24,6 +24,10 @@ static const struct {
     [MESSAGE_RESERVE_IDS] = {request_reserve_ids, false},
     [MESSAGE_LIST] = {request_list, false},
     [MESSAGE_GET_CONFIG] = {request_get_config, false},
+    [MESSAGE_GET_IDS] = {request_get_ids, false},
+    [MESSAGE_SET_DIM] = {request_set_dim, true},
+    [MESSAGE_SET_NPROBE] = {request_set_nprobe, false},
+    [MESSAGE_SET_THREADS] = {request_set_threads, false},
     [MESSAGE_SHUTDOWN] = {request_shutdown, false},
 };
 

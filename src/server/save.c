@@ -37,7 +37,7 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
         .generation = writing->generation,
         .server = writing->server,
         .servers = writing->servers,
-        .config = (index_config_t *)snapshot->config,
+        .config = snapshot->config,
         .template = (engine_template_t *)snapshot->template,
         .store = (engine_store_t *)snapshot->store,
         .rows = snapshot->rows,
@@ -298,7 +298,12 @@ static dfaiss_status_t make_saving(server_t *server, request_t *request, saving_
     saving_t *saving = calloc(1, sizeof *saving);
     if (!saving)
         return error_memory(err, sizeof *saving, "saving");
-    const index_config_t *config = shard_config(hosted->shard);
+    index_config_t *config = NULL;
+    dfaiss_status_t status = shard_config_copy(hosted->shard, &config, err);
+    if (status != DFAISS_OK) {
+        free_saving(saving);
+        return status;
+    }
     saving->request = request;
     memcpy(saving->index, request->index, sizeof saving->index);
     saving->storage = strdup(hosted_storage(server, config));
@@ -308,6 +313,7 @@ static dfaiss_status_t make_saving(server_t *server, request_t *request, saving_
     saving->generation.next_id = hosted->next_id;
     saving->generation.own_ids = hosted->own_ids;
     saving->generation.config = index_config_json(config, true);
+    index_config_destroy(config);
     if (!saving->storage || !saving->generation.config) {
         free_saving(saving);
         return error_memory(err, sizeof *saving, "saving");

@@ -13,6 +13,7 @@ struct active_search {
     operation_t *operation;
     hosted_t *hosted;
     shard_search_t *search;
+    uint64_t number;
     int64_t nq;
     int64_t k;
 };
@@ -40,11 +41,28 @@ static dfaiss_status_t take_result(server_t *server, active_search_t *active, df
     return DFAISS_OK;
 }
 
-static dfaiss_status_t begin_search(server_t *server, operation_t *operation, dfaiss_error_t *err) {
+/* Nothing can be here before the first vectors have said which dimension the index has. */
+static dfaiss_status_t find_nothing(server_t *server, operation_t *operation, const message_search_t *message, dfaiss_error_t *err) {
+    size_t bytes;
+    void *block = topk_bytes(message->nq, message->k, &bytes) ? memory_map(bytes) : NULL;
+    if (!block)
+        return error_memory(err, bytes, "the hits of a search");
+    topk_t hits = topk_view(block, message->nq, message->k);
+    topk_clear(&hits);
+    operation_search_merge(server, operation, block, bytes);
+    return DFAISS_OK;
+}
+
+/* *ended: there is nothing to be searched. */
+static dfaiss_status_t begin_search(server_t *server, operation_t *operation, bool *ended, dfaiss_error_t *err) {
     message_search_t message;
     hosted_t *hosted;
     TRY(message_search_decode(operation->argument.data, operation->argument.size, operation->argument_bulk_size, &message, err));
     TRY(hosted_get(server, message.index, &hosted, err));
+    if (shard_config(hosted->shard)->dim == 0) {
+        *ended = true;
+        return find_nothing(server, operation, &message, err);
+    }
     active_search_t *active = calloc(1, sizeof *active);
     if (!active)
         return error_memory(err, sizeof *active, "a search");
@@ -54,6 +72,7 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, df
         free(active);
         return status;
     }
+    active->number = ++server->last_search;
     active->operation = operation;
     active->hosted = hosted;
     active->nq = message.nq;
@@ -66,8 +85,9 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, df
 
 void operation_search(server_t *server, operation_t *operation) {
     dfaiss_error_t error = {0};
-    dfaiss_status_t status = begin_search(server, operation, &error);
-    if (status != DFAISS_OK)
+    bool ended = false;
+    dfaiss_status_t status = begin_search(server, operation, &ended, &error);
+    if (status != DFAISS_OK || ended)
         operation_local_end(server, operation, status, &error);
 }
 
@@ -133,6 +153,13 @@ bool searches_advance(server_t *server) {
     if (status != DFAISS_OK || done)
         end_search(server, active, status, &error);
     return true;
+}
+
+uint64_t searches_oldest(const server_t *server) {
+    uint64_t oldest = UINT64_MAX;
+    for (const active_search_t *active = server->searches; active; active = active->next)
+        oldest = active->number < oldest ? active->number : oldest;
+    return oldest;
 }
 
 void searches_clear(server_t *server) {

@@ -92,6 +92,8 @@ static bool turn(server_t *server) {
     something |= drops_advance(server);
     something |= lead_advance(server);
     something |= searches_advance(server);
+    something |= id_lists_advance(server);
+    something |= teams_advance(server);
     something |= operations_advance(server);
     something |= ending_advance(server);
     return something;
@@ -111,13 +113,14 @@ static void clear(server_t *server) {
         jobs_clear(server);
     builder_destroy(server->builder);
     searches_clear(server);
+    id_lists_clear(server);
     requests_clear(server);
     lead_destroy(server->lead);
     operations_clear(server);
     while (server->hosted)
         hosted_remove(server, server->hosted);
     free(server->merge_scratch);
-    team_destroy(server->team);
+    teams_clear(server);
 }
 
 /* The cores that this rank may use, shared out over the servers that may use them too. */

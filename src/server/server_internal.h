@@ -98,6 +98,9 @@ typedef enum operation_kind {
     OPERATION_DROP,
     OPERATION_SEARCH,
     OPERATION_STATISTICS,
+    OPERATION_SET_DIM,
+    OPERATION_SET_NPROBE,
+    OPERATION_SET_THREADS,
     OPERATION_OPEN,
     OPERATION_CLOSE,
     OPERATION_QUIET,
@@ -160,6 +163,9 @@ void operation_drop(server_t *server, operation_t *operation);
 void operation_search(server_t *server, operation_t *operation);
 void operation_search_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size);
 void operation_statistics(server_t *server, operation_t *operation);
+void operation_set_dim(server_t *server, operation_t *operation);
+void operation_set_nprobe(server_t *server, operation_t *operation);
+void operation_set_threads(server_t *server, operation_t *operation);
 void operation_open(server_t *server, operation_t *operation);
 void operation_close(server_t *server, operation_t *operation);
 void operation_quiet(server_t *server, operation_t *operation);
@@ -215,6 +221,10 @@ void request_statistics(server_t *server, request_t *request);
 void request_reserve_ids(server_t *server, request_t *request);
 void request_list(server_t *server, request_t *request);
 void request_get_config(server_t *server, request_t *request);
+void request_get_ids(server_t *server, request_t *request);
+void request_set_dim(server_t *server, request_t *request);
+void request_set_nprobe(server_t *server, request_t *request);
+void request_set_threads(server_t *server, request_t *request);
 void request_shutdown(server_t *server, request_t *request);
 
 /* Answers adds that were held back, where the builder has caught up. */
@@ -223,6 +233,17 @@ bool held_adds_advance(server_t *server);
 bool flushes_advance(server_t *server);
 /* Removes indexes that were dropped, when nobody uses them any more. */
 bool drops_advance(server_t *server);
+
+typedef struct id_list id_list_t;
+/* Goes on collecting ids. */
+bool id_lists_advance(server_t *server);
+void id_lists_clear(server_t *server);
+
+typedef struct retired_team retired_team_t;
+/* Ends the threads of teams that no search uses any more. */
+bool teams_advance(server_t *server);
+/* Ends all. */
+void teams_clear(server_t *server);
 
 /* Begins to load what the options name. */
 void preload(server_t *server);
@@ -245,6 +266,8 @@ bool lead_advance(server_t *server);
 /* Runs one slice of one search of this server's shards. */
 bool searches_advance(server_t *server);
 void searches_clear(server_t *server);
+/* The number of the oldest search of this server's shards; UINT64_MAX where there is none. */
+uint64_t searches_oldest(const server_t *server);
 
 /* ---- the server ---- */
 
@@ -254,7 +277,9 @@ struct server {
     int number;
     int servers;
     int threads;
+    bool threads_set; /* by a client, for all indexes */
     team_t *team;
+    retired_team_t *retired; /* teams that searches still use */
     builder_t *builder;
     hosted_t *hosted;
 
@@ -270,6 +295,8 @@ struct server {
 
     lead_t *lead;
     active_search_t *searches; /* of this server's shards, taking turns */
+    uint64_t last_search;      /* its number */
+    id_list_t *id_lists;
     void *merge_scratch;
     size_t merge_scratch_size;
 

@@ -12,9 +12,9 @@
 struct builder {
     pthread_t thread;
     bool running;
-    int threads;
 
     pthread_mutex_t lock;
+    int threads;
     pthread_cond_t posted;
     builder_work_t *work; /* posted and not taken yet */
     void *context;
@@ -36,7 +36,6 @@ static void lower_priority(void) {
 static void *builder_main(void *argument) {
     builder_t *builder = argument;
     lower_priority();
-    omp_set_num_threads(builder->threads);
     pthread_mutex_lock(&builder->lock);
     for (;;) {
         while (!builder->work && !builder->closing)
@@ -45,8 +44,10 @@ static void *builder_main(void *argument) {
             break;
         builder_work_t *work = builder->work;
         void *context = builder->context;
+        int threads = builder->threads;
         builder->work = NULL;
         pthread_mutex_unlock(&builder->lock);
+        omp_set_num_threads(threads);
         dfaiss_error_t error = {0};
         builder->status = work(context, &error);
         builder->error = error;
@@ -72,6 +73,12 @@ dfaiss_status_t builder_create(int threads, builder_t **out, dfaiss_error_t *err
     builder->running = true;
     *out = builder;
     return DFAISS_OK;
+}
+
+void builder_set_threads(builder_t *builder, int threads) {
+    pthread_mutex_lock(&builder->lock);
+    builder->threads = threads;
+    pthread_mutex_unlock(&builder->lock);
 }
 
 void builder_destroy(builder_t *builder) {

@@ -17,6 +17,8 @@ typedef dfaiss_status_t builder_work_t(void *context, dfaiss_error_t *err);
 
 /* Starts the thread; faiss may use `threads` OpenMP threads inside a piece of work. */
 CHECKED dfaiss_status_t builder_create(int threads, builder_t **out, dfaiss_error_t *err);
+/* Takes effect with the next piece of work. */
+void builder_set_threads(builder_t *builder, int threads);
 /* Waits for the work under way. NULL is fine. */
 void builder_destroy(builder_t *builder);
 

@@ -12,6 +12,7 @@
 struct shard_search {
     shard_t *shard;
     engine_search_t *engine;
+    team_t *team; /* the engine's */
     const float *queries;
     int64_t nq, k, effort;
     bool begun;
@@ -68,7 +69,7 @@ dfaiss_status_t shard_search_create(shard_t *shard, int64_t nq, int64_t dim, con
     search->queries = queries;
     search->nq = nq;
     search->k = k;
-    search->effort = nprobe ? nprobe : shard->config->nprobe;
+    search->effort = nprobe ? nprobe : shard->nprobe;
     *out = search;
     return DFAISS_OK;
 }
@@ -79,6 +80,7 @@ static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
         search->engine = shard->idle_searches[--shard->idle_count];
     if (!search->engine)
         TRY(engine_search_create(shard->template, shard->team, &search->engine, err));
+    search->team = shard->team;
     TRY(engine_search_begin(search->engine, search->nq, search->queries, search->k, search->effort, err));
     search->begun = true;
     search->end = shard->rows.rows;
@@ -213,7 +215,9 @@ void shard_search_destroy(shard_search_t *search) {
     shard_t *shard = search->shard;
     set_reading(search, false);
     shard->searches -= search->begun;
-    if (search->engine)
+    if (search->engine && search->team == shard->team)
         keep_idle(shard, search->engine);
+    else
+        engine_search_destroy(search->engine);
     free(search);
 }

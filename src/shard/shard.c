@@ -48,6 +48,8 @@ static dfaiss_status_t make_shard(const char *name, int server, team_t *team, sh
 
 /* Kinds that need no training are ready at once. */
 static dfaiss_status_t make_template(shard_t *shard, const index_config_t *config, dfaiss_error_t *err) {
+    if (config->dim == 0)
+        return DFAISS_OK;
     TRY(engine_template_create(config, shard->expected_rows, &shard->template, err));
     if (!engine_template_trained(shard->template))
         return DFAISS_OK;
@@ -69,6 +71,7 @@ dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t e
         return status;
     }
     shard->config = config;
+    shard->nprobe = config->nprobe;
     *out = shard;
     return DFAISS_OK;
 }
@@ -89,6 +92,7 @@ dfaiss_status_t shard_restore(const char *name, const shard_restored_t *restored
     }
     free(restored->batches);
     shard->config = restored->config;
+    shard->nprobe = restored->config->nprobe;
     shard->schema = restored->schema;
     shard->attributes = restored->attributes;
     if (restored->template) {
@@ -106,6 +110,40 @@ const char *shard_name(const shard_t *shard) {
 
 const index_config_t *shard_config(const shard_t *shard) {
     return shard->config;
+}
+
+dfaiss_status_t shard_config_copy(const shard_t *shard, index_config_t **out, dfaiss_error_t *err) {
+    TRY(index_config_copy(shard->config, out, err));
+    (*out)->nprobe = shard->nprobe;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_set_dim(shard_t *shard, int64_t dim, dfaiss_error_t *err) {
+    index_config_t *config = shard->config;
+    if (config->dim == dim)
+        return DFAISS_OK;
+    if (config->dim != 0)
+        return error_set(err, DFAISS_ERR_ARG, shard->name, "vectors of dimension %lld; index '%s' has %lld", (long long)dim, shard->name,
+                         (long long)config->dim);
+    config->dim = dim;
+    dfaiss_status_t status = index_config_check(config, shard->name, err);
+    if (status == DFAISS_OK)
+        status = make_template(shard, config, err);
+    if (status == DFAISS_OK)
+        return DFAISS_OK;
+    engine_template_destroy(shard->template);
+    shard->template = NULL;
+    config->dim = 0;
+    return status;
+}
+
+void shard_set_nprobe(shard_t *shard, int64_t nprobe) {
+    shard->nprobe = nprobe;
+}
+
+void shard_set_team(shard_t *shard, team_t *team) {
+    shard_search_drop_idle(shard);
+    shard->team = team;
 }
 
 bool shard_trained(const shard_t *shard) {
@@ -173,7 +211,6 @@ bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **m
 dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfaiss_error_t *err) {
     size_t bytes = (size_t)shard->rows.count * sizeof *shard->rows.batches;
     shard_snapshot_t made = {
-        .config = shard->config,
         .template = shard->store ? shard->template : NULL,
         .store = shard->store,
         .rows = shard->rows.rows,
@@ -183,6 +220,8 @@ dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfai
     dfaiss_status_t status = made.batches ? DFAISS_OK : error_memory(err, bytes, "a snapshot of a shard");
     if (status == DFAISS_OK && bytes)
         memcpy(made.batches, shard->rows.batches, bytes);
+    if (status == DFAISS_OK)
+        status = shard_config_copy(shard, &made.config, err);
     if (status == DFAISS_OK && shard->attributes)
         status = attribute_columns_snapshot(shard->attributes, &made.attributes, err);
     if (status != DFAISS_OK) {
@@ -194,6 +233,7 @@ dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfai
 }
 
 void shard_snapshot_clear(shard_snapshot_t *snapshot) {
+    index_config_destroy(snapshot->config);
     free(snapshot->batches);
     attribute_columns_destroy(snapshot->attributes);
     *snapshot = (shard_snapshot_t){0};

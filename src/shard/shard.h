@@ -18,8 +18,8 @@
 
 typedef struct shard shard_t;
 
-/* An empty shard. config is taken over on success; its dim must be known. expected_rows: of the whole index, or of this server with
- * local training; 0 where nobody knows. team is borrowed. */
+/* An empty shard. config is taken over on success; where its dim is 0 nothing can be added or searched before shard_set_dim. expected_rows: of the
+ * whole index, or of this server with local training; 0 where nobody knows. team is borrowed. */
 CHECKED dfaiss_status_t shard_create(const char *name, index_config_t *config, int64_t expected_rows, int server, team_t *team, shard_t **out,
                                      dfaiss_error_t *err);
 /* What a checkpoint brings back. */
@@ -40,7 +40,17 @@ CHECKED dfaiss_status_t shard_restore(const char *name, const shard_restored_t *
 void shard_destroy(shard_t *shard);
 
 const char *shard_name(const shard_t *shard);
+/* As it was created or loaded, but for the dim of shard_set_dim: the builder reads it. */
 const index_config_t *shard_config(const shard_t *shard);
+/* A copy with what was set since: the caller's. */
+CHECKED dfaiss_status_t shard_config_copy(const shard_t *shard, index_config_t **out, dfaiss_error_t *err);
+/* Sets the dim of a shard that has none: ERR_CONFIG where the configuration does not allow it, ERR_ARG where it has another. Nothing may be saved
+ * meanwhile. */
+CHECKED dfaiss_status_t shard_set_dim(shard_t *shard, int64_t dim, dfaiss_error_t *err);
+/* What searches use that do not say it themselves: inverted lists, or the depth of graphs. */
+void shard_set_nprobe(shard_t *shard, int64_t nprobe);
+/* The team of searches that begin from now on; borrowed. */
+void shard_set_team(shard_t *shard, team_t *team);
 bool shard_trained(const shard_t *shard);
 int64_t shard_rows(const shard_t *shard);
 int64_t shard_indexed(const shard_t *shard);
@@ -108,7 +118,7 @@ int64_t shard_build_nanoseconds(const shard_t *shard);
 
 /* A snapshot of what the shard holds now, to be written by the builder while searches and appends go on; nothing may be built meanwhile. */
 typedef struct shard_snapshot {
-    const index_config_t *config;
+    index_config_t *config;            /* a copy */
     const engine_template_t *template; /* NULL: not trained */
     const engine_store_t *store;
     int64_t rows;

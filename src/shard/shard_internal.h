@@ -47,6 +47,7 @@ struct shard {
     index_config_t *config;
     int server;
     int64_t expected_rows;
+    int64_t nprobe;
     team_t *team;
 
     engine_template_t *template;         /* trained when store is there */

@@ -1,0 +1,116 @@
+/* GET_IDS: the ids of all vectors of an index that are on this server, collected in slices. With `custom_meta_id_idx`, where a vector's metadata are
+ * a JSON array with an integer at that place, that integer is its id to those who ask. */
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "message/named.h"
+#include "server/server_internal.h"
+
+enum { SLICE_NANOSECONDS = 2000000, ROWS_A_LOOK = 256 };
+
+struct id_list {
+    id_list_t *next;
+    request_t *request;
+    hosted_t *hosted;
+    int64_t rows; /* that were there when it began */
+    int64_t row;  /* the next one */
+    int64_t *ids; /* memory_map */
+    size_t bytes;
+};
+
+static dfaiss_status_t begin(server_t *server, request_t *request, id_list_t **out, dfaiss_error_t *err) {
+    char index[MESSAGE_NAME];
+    hosted_t *hosted;
+    TRY(message_named_decode(MESSAGE_GET_IDS, request->message.body, request->message.body_size, index, err));
+    TRY(hosted_get(server, index, &hosted, err));
+    id_list_t *list = calloc(1, sizeof *list);
+    if (!list)
+        return error_memory(err, sizeof *list, "the ids of an index");
+    list->rows = shard_rows(hosted->shard);
+    list->bytes = (size_t)list->rows * sizeof *list->ids;
+    list->ids = memory_map(list->bytes);
+    if (list->rows > 0 && !list->ids) {
+        free(list);
+        return error_memory(err, (size_t)shard_rows(hosted->shard) * sizeof(int64_t), "the ids of an index");
+    }
+    list->request = request;
+    list->hosted = hosted;
+    *out = list;
+    return DFAISS_OK;
+}
+
+void request_get_ids(server_t *server, request_t *request) {
+    dfaiss_error_t error = {0};
+    id_list_t *list = NULL;
+    dfaiss_status_t status = begin(server, request, &list, &error);
+    if (status != DFAISS_OK) {
+        request_answer(server, request, status, &error, NULL, NULL, 0);
+        return;
+    }
+    list->hosted->users++;
+    list->next = server->id_lists;
+    server->id_lists = list;
+}
+
+/* The integer at a place of a JSON array; false where the metadata are something else. */
+static bool custom_id(const uint8_t *metadata, size_t size, int64_t place, int64_t *id) {
+    size_t begin = 0;
+    while (begin < size && (metadata[begin] == ' ' || metadata[begin] == '\t' || metadata[begin] == '\n' || metadata[begin] == '\r'))
+        begin++;
+    if (begin == size || metadata[begin] != '[')
+        return false;
+    json_t *array = json_loadb((const char *)metadata, size, 0, NULL);
+    const json_t *value = json_array_get(array, (size_t)place);
+    bool found = json_is_integer(value);
+    if (found)
+        *id = json_integer_value(value);
+    json_decref(array);
+    return found;
+}
+
+static void take_rows(id_list_t *list, int64_t end) {
+    const shard_t *shard = list->hosted->shard;
+    int64_t place = shard_config(shard)->custom_meta_id_idx;
+    for (; list->row < end; list->row++) {
+        int64_t id = -1;
+        const uint8_t *metadata = NULL;
+        size_t size = 0;
+        if (shard_row(shard, list->row, &id, &metadata, &size) && size > 0)
+            (void)custom_id(metadata, size, place, &id);
+        list->ids[list->row] = id;
+    }
+}
+
+static void end_list(server_t *server, id_list_t *list) {
+    dfaiss_error_t error = {0};
+    LIST_REMOVE(server->id_lists, list);
+    list->hosted->users--;
+    request_answer(server, list->request, DFAISS_OK, &error, NULL, list->ids, list->bytes);
+    free(list);
+}
+
+bool id_lists_advance(server_t *server) {
+    id_list_t *list = server->id_lists;
+    if (!list)
+        return false;
+    int64_t deadline = clock_nanoseconds() + SLICE_NANOSECONDS;
+    while (list->row < list->rows && clock_nanoseconds() < deadline)
+        take_rows(list, list->rows - list->row < ROWS_A_LOOK ? list->rows : list->row + ROWS_A_LOOK);
+    if (list->row == list->rows)
+        end_list(server, list);
+    return true;
+}
+
+void id_lists_clear(server_t *server) {
+    while (server->id_lists) {
+        id_list_t *list = server->id_lists;
+        server->id_lists = list->next;
+        memory_unmap(list->ids, list->bytes);
+        transport_message_clear(&list->request->message);
+        free(list->request);
+        free(list);
+    }
+}
