@@ -9,7 +9,8 @@
 struct dfaiss_world {
     transport_t *transport;
     dfaiss_role_t role;
-    bool taken; /* a client was made of it, or it serves */
+    bool taken;                /* a client was made of it, or it serves */
+    uint64_t last_correlation; /* of its earlier clients' questions, so that what is answered late is no answer to a later one's */
 };
 
 #endif

@@ -206,6 +206,31 @@ static void test_statistics_of_an_index(void **state) {
     free(statistics);
 }
 
+static void make_client(double timeout) {
+    dfaiss_client_options_t options = {.timeout = timeout, .long_timeout = timeout};
+    dfaiss_client_destroy(job.client);
+    assert_ok(dfaiss_client_create(job.world, &options, &job.client, &job.error), job.error);
+}
+
+/* Calls that wait too long end with a status, and what comes late is no answer to a later call, of a later client either. */
+static void test_calls_that_wait_too_long(void **state) {
+    (void)state;
+    const char *index = "late";
+    int64_t ntotal = 77, generation = 77;
+    api_create(index, flat_config, true);
+    add_told(index, 0, ROWS);
+    for (int i = 0; i < 20; i++) {
+        make_client(1e-9);
+        assert_fails(dfaiss_get_ntotal(job.client, index, &ntotal, &job.error), DFAISS_ERR_TIMEOUT, job.error, "server");
+        assert_fails(dfaiss_save_index(job.client, index, &generation, &job.error), DFAISS_ERR_TIMEOUT, job.error, "server");
+        assert_int_equal(ntotal + generation, 2 * 77);
+        make_client(120);
+        api_check_exact(index, false, base, ROWS, DIM, base, 2, K);
+        assert_int_equal(api_ntotal(index), ROWS);
+    }
+    api_drop(index);
+}
+
 static int make_base(void **state) {
     (void)state;
     base = api_vectors(ROWS, DIM, 1);
@@ -220,8 +245,9 @@ static int free_base(void **state) {
 
 static int run(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes_of_a_result), cmocka_unit_test(test_fewer_vectors_than_k),  cmocka_unit_test(test_all_types_of_components),
-        cmocka_unit_test(test_several_indexes),    cmocka_unit_test(test_requests_in_any_order), cmocka_unit_test(test_statistics_of_an_index),
+        cmocka_unit_test(test_shapes_of_a_result),       cmocka_unit_test(test_fewer_vectors_than_k),  cmocka_unit_test(test_all_types_of_components),
+        cmocka_unit_test(test_several_indexes),          cmocka_unit_test(test_requests_in_any_order), cmocka_unit_test(test_statistics_of_an_index),
+        cmocka_unit_test(test_calls_that_wait_too_long),
     };
     return cmocka_run_group_tests(tests, make_base, free_base);
 }
