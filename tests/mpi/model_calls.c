@@ -76,7 +76,7 @@ static void create(model_turn_t *turn) {
     slot->model.dim = dims[random_below(turn->random, DIMS)];
     slot->own_ids = random_below(turn->random, 2) == 0;
     slot->attributes = random_below(turn->random, 3) > 0;
-    slot->dim_known = true;
+    slot->dim_known = random_below(turn->random, 3) > 0;
     slot->trained = !slot->kind->trains;
     slot->nprobe = slot->kind->lists ? slot->kind->lists : MODEL_EFFORT;
     slot->saved = false;
@@ -170,6 +170,11 @@ static void flush(model_turn_t *turn) {
 
 /* ---- what is told ---- */
 
+static int compare_ids(const void *a, const void *b) {
+    int64_t first = *(const int64_t *)a, second = *(const int64_t *)b;
+    return first < second ? -1 : first > second;
+}
+
 static void look(model_turn_t *turn) {
     dfaiss_statistics_t statistics[MOST_SERVERS];
     const model_slot_t *slot = turn->slot;
@@ -183,6 +188,24 @@ static void look(model_turn_t *turn) {
         vectors += statistics[server].vectors;
     }
     assert_int_equal(vectors, slot->model.count);
+}
+
+static void look_at_ids(model_turn_t *turn) {
+    const model_slot_t *slot = turn->slot;
+    int64_t *ids = NULL, n = -1;
+    if (!model_turn_acts(turn))
+        return;
+    int64_t *expected = malloc(((size_t)slot->model.count + 1) * sizeof *expected);
+    assert_non_null(expected);
+    for (int64_t i = 0; i < slot->model.count; i++)
+        expected[i] = slot->model.rows[i].id;
+    qsort(expected, (size_t)slot->model.count, sizeof *expected, compare_ids);
+    model_turn_ok(turn, dfaiss_get_ids(job.client, slot->name, &ids, &n, &job.error));
+    assert_int_equal(n, slot->model.count);
+    if (n)
+        assert_memory_equal(ids, expected, (size_t)n * sizeof *ids);
+    free(ids);
+    free(expected);
 }
 
 static void look_at_config(model_turn_t *turn) {
@@ -219,6 +242,18 @@ static void look_at_names(model_turn_t *turn) {
     free(names);
 }
 
+static void set_nprobe(model_turn_t *turn) {
+    turn->slot->nprobe = 1 + (int64_t)random_below(turn->random, 64);
+    if (model_turn_acts(turn))
+        model_turn_ok(turn, dfaiss_set_nprobe(job.client, turn->slot->name, turn->slot->nprobe, &job.error));
+}
+
+static void set_threads(model_turn_t *turn) {
+    int threads = 1 + (int)random_below(turn->random, 2);
+    if (model_turn_acts(turn))
+        model_turn_ok(turn, dfaiss_set_threads(job.client, threads, &job.error));
+}
+
 /* ---- the table ---- */
 
 const model_call_t model_calls[] = {
@@ -233,7 +268,10 @@ const model_call_t model_calls[] = {
     {"search several", 3, model_slot_exists, model_call_search_several},
     {"requests", 4, model_slot_exists, model_call_requests},
     {"look", 3, model_slot_exists, look},
+    {"look at ids", 2, model_slot_exists, look_at_ids},
     {"look at config", 1, model_slot_exists, look_at_config},
     {"look at names", 1, model_slot_exists, look_at_names},
+    {"set nprobe", 1, model_slot_exists, set_nprobe},
+    {"set threads", 1, model_slot_exists, set_threads},
 };
 const int model_call_count = sizeof model_calls / sizeof *model_calls;

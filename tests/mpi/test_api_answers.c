@@ -116,6 +116,59 @@ static void test_all_types_of_components(void **state) {
     api_drop("typed");
 }
 
+/* ---- ids ---- */
+
+static void test_assigned_ids(void **state) {
+    (void)state;
+    int64_t ids[ROWS], *found, n;
+    dfaiss_batch_t batch = {.element = DFAISS_F32, .n = 40, .dim = DIM, .vectors = base};
+    api_create("numbered", flat_config, false);
+    for (int i = 0; i < 3; i++)
+        assert_ok(dfaiss_add(job.client, "numbered", &batch, ids + i * 40, &job.error), job.error);
+    assert_ok(dfaiss_get_ids(job.client, "numbered", &found, &n, &job.error), job.error);
+    assert_int_equal(n, ROWS);
+    for (int i = 0; i < ROWS; i++) {
+        assert_true(found[i] >= 0 && (i == 0 || found[i] > found[i - 1]));
+        bool known = false;
+        for (int j = 0; j < ROWS; j++)
+            known |= ids[j] == found[i];
+        assert_true(known);
+    }
+    free(found);
+    /* Ids that were given out are not given out again, after a load either. */
+    assert_ok(dfaiss_save_index(job.client, "numbered", NULL, &job.error), job.error);
+    assert_ok(dfaiss_load_index(job.client, "numbered", NULL, true, &job.error), job.error);
+    int64_t later[40];
+    assert_ok(dfaiss_add(job.client, "numbered", &batch, later, &job.error), job.error);
+    for (int i = 0; i < 40; i++) {
+        for (int j = 0; j < ROWS; j++)
+            assert_true(later[i] != ids[j]);
+    }
+    api_drop("numbered");
+}
+
+static void test_ids_out_of_metadata(void **state) {
+    (void)state;
+    enum { N = 10 };
+    char text[N * 32];
+    uint64_t ends[N], size = 0;
+    int64_t ids[N], *found, n;
+    for (int i = 0; i < N; i++) {
+        ids[i] = i;
+        size += (uint64_t)snprintf(text + size, sizeof text - size, "[\"title\", %d, null]", 500 - i);
+        ends[i] = size;
+    }
+    dfaiss_batch_t batch = {.element = DFAISS_F32, .n = N, .dim = DIM, .vectors = base, .ids = ids, .metadata = text, .metadata_ends = ends};
+    api_create("tuples", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 6, \"custom_meta_id_idx\": 1}", true);
+    assert_ok(dfaiss_add(job.client, "tuples", &batch, NULL, &job.error), job.error);
+    assert_ok(dfaiss_get_ids(job.client, "tuples", &found, &n, &job.error), job.error);
+    assert_int_equal(n, N);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(found[i], 500 - N + 1 + i);
+    free(found);
+    api_drop("tuples");
+}
+
 /* ---- several indexes ---- */
 
 static void test_several_indexes(void **state) {
@@ -183,6 +236,23 @@ static void test_requests_in_any_order(void **state) {
 
 /* ---- settings and time-outs ---- */
 
+static void test_threads_are_set(void **state) {
+    (void)state;
+    dfaiss_statistics_t *statistics = calloc((size_t)job.servers, sizeof *statistics);
+    assert_non_null(statistics);
+    for (int threads = 3; threads > 0; threads--) {
+        assert_ok(dfaiss_set_threads(job.client, threads, &job.error), job.error);
+        assert_ok(dfaiss_get_statistics(job.client, NULL, statistics, &job.error), job.error);
+        for (int server = 0; server < job.servers; server++)
+            assert_int_equal(statistics[server].threads, threads);
+    }
+    for (int server = 0; server < job.servers; server++) {
+        assert_true(statistics[server].resident_bytes > 0 && statistics[server].resident_peak >= statistics[server].resident_bytes);
+        assert_int_equal(statistics[server].vectors, 0);
+    }
+    free(statistics);
+}
+
 static void test_statistics_of_an_index(void **state) {
     (void)state;
     dfaiss_statistics_t *statistics = calloc((size_t)job.servers, sizeof *statistics);
@@ -245,9 +315,11 @@ static int free_base(void **state) {
 
 static int run(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes_of_a_result),       cmocka_unit_test(test_fewer_vectors_than_k),  cmocka_unit_test(test_all_types_of_components),
-        cmocka_unit_test(test_several_indexes),          cmocka_unit_test(test_requests_in_any_order), cmocka_unit_test(test_statistics_of_an_index),
-        cmocka_unit_test(test_calls_that_wait_too_long),
+        cmocka_unit_test(test_shapes_of_a_result),      cmocka_unit_test(test_fewer_vectors_than_k),
+        cmocka_unit_test(test_all_types_of_components), cmocka_unit_test(test_assigned_ids),
+        cmocka_unit_test(test_ids_out_of_metadata),     cmocka_unit_test(test_several_indexes),
+        cmocka_unit_test(test_requests_in_any_order),   cmocka_unit_test(test_threads_are_set),
+        cmocka_unit_test(test_statistics_of_an_index),  cmocka_unit_test(test_calls_that_wait_too_long),
     };
     return cmocka_run_group_tests(tests, make_base, free_base);
 }

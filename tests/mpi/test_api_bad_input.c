@@ -333,6 +333,7 @@ static void test_wrong_configurations(void **state) {
 static void test_unknown_indexes(void **state) {
     (void)state;
     int64_t number = 77;
+    int64_t *ids = UNTOUCHED;
     dfaiss_config_t *config = UNTOUCHED;
     dfaiss_statistics_t statistics = {.server = 77};
     dfaiss_client_t *client = job.client;
@@ -341,10 +342,23 @@ static void test_unknown_indexes(void **state) {
     assert_fails(dfaiss_load_index(client, "nowhere", NULL, false, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_get_config(client, "nowhere", &config, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_flush(client, "nowhere", &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_fails(dfaiss_get_ids(client, "nowhere", &ids, &number, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_fails(dfaiss_set_nprobe(client, "nowhere", 3, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_get_statistics(client, "nowhere", &statistics, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_ptr_equal(ids, UNTOUCHED);
     assert_ptr_equal(config, UNTOUCHED);
     assert_int_equal(statistics.server, 77);
     assert_int_equal(number, 77);
+    good_call();
+}
+
+static void test_wrong_settings(void **state) {
+    (void)state;
+    dfaiss_client_t *client = job.client;
+    assert_fails(dfaiss_set_nprobe(client, own, 0, &job.error), DFAISS_ERR_ARG, job.error, "0");
+    assert_fails(dfaiss_set_nprobe(client, own, (1 << 20) + 1, &job.error), DFAISS_ERR_ARG, job.error, "1048577");
+    assert_fails(dfaiss_set_threads(client, 0, &job.error), DFAISS_ERR_ARG, job.error, "0");
+    assert_fails(dfaiss_set_threads(client, 4097, &job.error), DFAISS_ERR_ARG, job.error, "4097");
     good_call();
 }
 
@@ -380,6 +394,7 @@ static int run(void) {
         cmocka_unit_test(test_wrong_creations),
         cmocka_unit_test(test_wrong_configurations),
         cmocka_unit_test(test_unknown_indexes),
+        cmocka_unit_test(test_wrong_settings),
         cmocka_unit_test(test_one_client_a_world),
         cmocka_unit_test(test_worlds_without_servers),
     };

@@ -161,6 +161,8 @@ static void configuration_is_kept(const float *base) {
     assert_ok(dfaiss_save_index(job.client, "kept", &generation, &job.error), job.error);
     assert_int_equal(generation, 1);
     api_add("kept", base, DIM, 900, 100, 20);
+    assert_ok(dfaiss_set_nprobe(job.client, "kept", 7, &job.error), job.error);
+    assert_index_key("kept", "nprobe", "7");
     assert_ok(dfaiss_save_index(job.client, "kept", &generation, &job.error), job.error);
     assert_int_equal(generation, 2);
 }
@@ -169,6 +171,8 @@ static void configuration_comes_back(const float *base) {
     dfaiss_config_t *overrides = one_key("nprobe", "5"), *wrong = one_key("dim", "17");
     assert_fails(dfaiss_load_index(job.client, "kept", NULL, false, &job.error), DFAISS_ERR_EXISTS, job.error, "kept");
     assert_ok(dfaiss_load_index(job.client, "kept", NULL, true, &job.error), job.error);
+    assert_index_key("kept", "nprobe", "7");
+    assert_ok(dfaiss_set_nprobe(job.client, "kept", 8, &job.error), job.error);
     api_check_exact("kept", false, base, 1000, DIM, base, 20, K);
     assert_ok(dfaiss_load_index(job.client, "kept", overrides, true, &job.error), job.error);
     assert_index_key("kept", "nprobe", "5");
@@ -248,6 +252,24 @@ static void test_indexes_are_listed(void **state) {
     api_barrier();
 }
 
+static void test_dimension_of_the_first_vectors(void **state) {
+    (void)state;
+    float *base = api_vectors(400, 5, 8);
+    if (job.number == 0)
+        api_create("any", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 0}", true);
+    api_barrier();
+    /* All of them may be the first. */
+    for (int64_t i = job.number; i < 40; i += job.clients)
+        api_add("any", base, 5, i * 10, 10, 3);
+    api_barrier();
+    assert_index_key("any", "dim", "5");
+    api_check_exact("any", false, base, 400, 5, base, 20, K);
+    api_barrier();
+    if (job.number == 0)
+        api_drop("any");
+    free(base);
+}
+
 static void test_number_of_servers(void **state) {
     (void)state;
     assert_int_equal(dfaiss_world_servers(job.world), job.servers);
@@ -277,6 +299,7 @@ static int run_many(void) {
         cmocka_unit_test(test_indexes_are_listed),
         cmocka_unit_test(test_servers_answer_as_one),
         cmocka_unit_test(test_vectors_are_dealt_out_evenly),
+        cmocka_unit_test(test_dimension_of_the_first_vectors),
         cmocka_unit_test(test_configuration_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,11 @@ static const struct {
     },
 };
 
+static int compare_ids(const void *a, const void *b) {
+    int64_t first = *(const int64_t *)a, second = *(const int64_t *)b;
+    return first < second ? -1 : first > second;
+}
+
 /* Vectors that differ from each other, so that each finds itself alone. */
 static float *different_vectors(int64_t n, int64_t dim, uint64_t stream) {
     float *vectors = api_vectors(n, dim, stream);
@@ -52,6 +57,23 @@ static void add_and_find(int index, const float *base, int64_t first, int64_t *i
     assert_finds(indexes[index].name, DIM, base + (first + place) * DIM, ids_out[place]);
 }
 
+/* The ids of an index are those that the clients know of, each once. */
+static void check_ids(int index, int64_t *own) {
+    int64_t *all = malloc((size_t)(job.clients * SHARE) * sizeof *all), *ids, n;
+    assert_non_null(all);
+    memcpy(all + job.number * SHARE, own, SHARE * sizeof *all);
+    for (int client = 0; client < job.clients; client++)
+        api_share(client, all + client * SHARE, SHARE * sizeof *all);
+    qsort(all, (size_t)(job.clients * SHARE), sizeof *all, compare_ids);
+    for (int64_t i = 1; i < job.clients * SHARE; i++)
+        assert_true(all[i - 1] < all[i]);
+    assert_ok(dfaiss_get_ids(job.client, indexes[index].name, &ids, &n, &job.error), job.error);
+    assert_int_equal(n, job.clients * SHARE);
+    assert_memory_equal(ids, all, (size_t)n * sizeof *ids);
+    free(ids);
+    free(all);
+}
+
 static void test_nothing_is_lost_or_doubled(void **state) {
     (void)state;
     static int64_t ids[INDEXES][SHARE];
@@ -69,6 +91,7 @@ static void test_nothing_is_lost_or_doubled(void **state) {
     api_barrier();
     for (int index = 0; index < INDEXES; index++) {
         assert_int_equal(api_ntotal(indexes[index].name), rows);
+        check_ids(index, ids[index]);
         for (int64_t i = job.number; i < SHARE; i += 37)
             assert_finds(indexes[index].name, DIM, base + (job.number * SHARE + i) * DIM, ids[index][i]);
         if (indexes[index].own_ids)
