@@ -56,11 +56,7 @@ static dfaiss_status_t sample_rows(const ingest_t *ingest, int64_t *out, dfaiss_
     bool trained = engine_template_trained(template);
     engine_template_sample(template, &min, &max);
     engine_template_destroy(template);
-    max *= parts;
-    int64_t wanted = max / 4, asked = ingest->config->train_num * servers;
-    wanted = asked > wanted ? asked : wanted;
-    wanted = wanted > max ? max : wanted;
-    *out = trained ? 0 : wanted > rows ? rows : wanted;
+    *out = trained ? 0 : index_config_sample_rows(ingest->config, rows, servers, max * parts);
     return DFAISS_OK;
 }
 

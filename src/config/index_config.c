@@ -230,6 +230,12 @@ void index_config_document(FILE *out) {
 
 /* ---- what follows from a configuration ---- */
 
+const char *index_config_kind(const index_config_t *config) {
+    if (config->faiss_factory[0])
+        return config->faiss_factory;
+    return config_key_find("index_builder_type")->choices[config->index_builder_type];
+}
+
 static int64_t inferred_centroids(int64_t n) {
     if (n < 1000000)
         return (int64_t)(2 * sqrt((double)(n > 0 ? n : 0)));
@@ -241,4 +247,19 @@ static int64_t inferred_centroids(int64_t n) {
 int64_t index_config_centroids(const index_config_t *config, int64_t n) {
     int64_t centroids = config->infer_centroids ? inferred_centroids(n) : config->centroids;
     return centroids > 1 ? centroids : 1;
+}
+
+static int64_t least_of(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+int64_t index_config_sample_rows(const index_config_t *config, int64_t rows, int64_t servers, int64_t most) {
+    int64_t asked = config->train_num * servers, usual = most / 4;
+    return least_of(rows, least_of(most, asked > usual ? asked : usual));
+}
+
+int64_t index_config_arrived_sample_rows(const index_config_t *config, int64_t rows, int64_t servers, int64_t most) {
+    if (config->train_num > 0)
+        return index_config_sample_rows(config, rows, servers, most);
+    return least_of(least_of(rows, most), (int64_t)ceil(config->train_ratio * (double)rows));
 }

@@ -87,9 +87,17 @@ CHECKED dfaiss_status_t index_config_print(const index_config_t *config, bool al
 /* The same as a new JSON object reference (NULL: no memory). With `all` a key that has no value is null, which parses again. */
 json_t *index_config_json(const index_config_t *config, bool all);
 
+/* The kind of index for people: index_builder_type ("hnswsq"), or the string of faiss_factory. Borrowed. */
+const char *index_config_kind(const index_config_t *config);
+
 /* The number of inverted lists for n vectors: `centroids`, or with infer_centroids 2*sqrt(n) below 1e6, 65536 below 1e7, 262144 below 1e8,
  * else 1048576 (never less than 1). */
 int64_t index_config_centroids(const index_config_t *config, int64_t n);
+
+/* How many of `rows` vectors training should learn from, where `most` are what helps: with train_num (for each of the servers that are trained at
+ * once) at least that many and a quarter of `most`. Of vectors that have arrived, train_num 0 means a share train_ratio. */
+int64_t index_config_sample_rows(const index_config_t *config, int64_t rows, int64_t servers, int64_t most);
+int64_t index_config_arrived_sample_rows(const index_config_t *config, int64_t rows, int64_t servers, int64_t most);
 
 /* A table of all keys for people: key, type, default, range, help. Written to `out`. */
 void index_config_document(FILE *out);

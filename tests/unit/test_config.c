@@ -459,6 +459,25 @@ static void test_ready_files(void **state) {
     }
 }
 
+static void test_rows_to_train_on(void **state) {
+    index_config_t config = {.train_ratio = 0.3};
+    (void)state;
+    assert_int_equal(index_config_sample_rows(&config, 1000, 4, 800), 200);
+    assert_int_equal(index_config_sample_rows(&config, 150, 4, 800), 150);
+    assert_int_equal(index_config_arrived_sample_rows(&config, 1000, 4, 800), 300);
+    assert_int_equal(index_config_arrived_sample_rows(&config, 1001, 4, 800), 301);
+    assert_int_equal(index_config_arrived_sample_rows(&config, 10000, 4, 800), 800);
+    assert_int_equal(index_config_arrived_sample_rows(&config, 0, 4, 800), 0);
+    config.train_num = 100;
+    for (int i = 0; i < 2; i++) {
+        int64_t (*rows)(const index_config_t *, int64_t, int64_t, int64_t) = i ? index_config_sample_rows : index_config_arrived_sample_rows;
+        assert_int_equal(rows(&config, 1000, 4, 800), 400);
+        assert_int_equal(rows(&config, 1000, 1, 800), 200);
+        assert_int_equal(rows(&config, 1000, 9, 800), 800);
+        assert_int_equal(rows(&config, 300, 4, 800), 300);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
@@ -478,6 +497,7 @@ int main(void) {
         cmocka_unit_test(test_printed_parses_again),
         cmocka_unit_test(test_print_leaves_out_defaults),
         cmocka_unit_test(test_json_of_a_larger_text),
+        cmocka_unit_test(test_rows_to_train_on),
         cmocka_unit_test(test_number_of_lists),
         cmocka_unit_test(test_document_names_every_key),
         cmocka_unit_test(test_reading_files),
