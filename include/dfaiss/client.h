@@ -110,9 +110,36 @@ typedef struct dfaiss_batch {
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out,
                                                      dfaiss_error_t *err);
 
-/* ---- indexing ---- */
+/* ---- training and indexing ---- */
 
-/* Waits until every vector added before is indexed. DFAISS_ERR_STATE where the index is not trained. */
+/* States of an index, in their order. Of all servers together: the one that they have in common; else TRAINING where any trains; else NOT_TRAINED
+ * where any is untrained; else ADD. */
+typedef enum dfaiss_state {
+    DFAISS_NOT_TRAINED, /* vectors are kept, and searched exactly */
+    DFAISS_TRAINING,
+    DFAISS_ADD, /* trained; vectors are being indexed */
+    DFAISS_TRAINED,
+} dfaiss_state_t;
+
+/* "NOT_TRAINED" and so on; "UNKNOWN" for a number that is no state. Static; thread-safe. */
+DFAISS_API const char *dfaiss_state_name(dfaiss_state_t state);
+
+/* Trains the index on vectors that were added: as many as help of a share train_ratio of them, or with train_num as many as that says. Index kinds
+ * that need no training are trained from the start. Blocks until all servers are trained; the index can be searched, added to, saved and dropped
+ * meanwhile. DFAISS_ERR_STATE (trained, or being trained), DFAISS_ERR_CONFIG (too few vectors), DFAISS_ERR_NOT_FOUND also where it is dropped
+ * meanwhile. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_train(dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
+/* The same without waiting: returns when training has begun. How it ends, dfaiss_wait_state tells. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_train_start(dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
+
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_state(dfaiss_client_t *client, const char *index, dfaiss_state_t *state, dfaiss_error_t *err);
+/* Waits at most timeout seconds (0: no limit) for a state, or a later one. DFAISS_ERR_TIMEOUT; where the last training that had begun, or indexing,
+ * has failed: that failure. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_wait_state(dfaiss_client_t *client, const char *index, dfaiss_state_t state, double timeout,
+                                                            dfaiss_error_t *err);
+
+/* Waits until every vector added before is indexed. DFAISS_ERR_STATE where the index is not trained. Where indexing has failed for want of memory, it
+ * is tried again. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_flush(dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
 
 /* ---- searching ---- */
@@ -159,6 +186,10 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_ntotal(dfaiss_client_t *cli
 /* The ids of all of them, ascending: *ids int64_t[*n] is malloc'ed and the caller's (NULL for none). Where a vector's metadata are a JSON array with
  * an integer at the place `custom_meta_id_idx` of the configuration, that integer stands for its id. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_ids(dfaiss_client_t *client, const char *index, int64_t **ids, int64_t *n, dfaiss_error_t *err);
+/* A server's centroids: *centroids float[*lists][*dim] is malloc'ed and the caller's; dim is that behind the index's transforms. The same on all
+ * servers where training is shared. DFAISS_ERR_STATE (not trained), DFAISS_ERR_UNSUPPORTED (a kind without inverted lists). */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_centroids(dfaiss_client_t *client, const char *index, int server, float **centroids,
+                                                               int64_t *lists, int64_t *dim, dfaiss_error_t *err);
 
 /* Sets what searches of all clients use from now on, and what a later save keeps: 1 to 2^20. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_set_nprobe(dfaiss_client_t *client, const char *index, int64_t nprobe, dfaiss_error_t *err);
@@ -169,6 +200,7 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_set_threads(dfaiss_client_t *cl
 typedef struct dfaiss_statistics {
     int server;
     int threads;
+    dfaiss_state_t state;
     int64_t vectors;        /* that searches can find */
     int64_t buffered;       /* those of them not indexed yet */
     int64_t queries;        /* searched */

@@ -9,7 +9,7 @@ static dfaiss_status_t read_statistics(bytes_reader_t *result, int servers, mess
     for (int i = 0; i < servers; i++) {
         message_statistics_t one;
         message_statistics_decode(result, &one);
-        if (result->failed || one.server < 0 || one.server >= servers)
+        if (result->failed || one.server < 0 || one.server >= servers || one.state < INDEX_NOT_TRAINED || one.state > INDEX_TRAINED)
             return message_malformed(MESSAGE_ANSWER, err);
         statistics[one.server] = one;
     }
@@ -63,6 +63,7 @@ dfaiss_status_t dfaiss_get_statistics(dfaiss_client_t *client, const char *index
         statistics[i] = (dfaiss_statistics_t){
             .server = i,
             .threads = (int)told[i].threads,
+            .state = (dfaiss_state_t)told[i].state,
             .vectors = told[i].rows,
             .buffered = told[i].buffered,
             .queries = told[i].queries,

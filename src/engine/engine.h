@@ -55,6 +55,8 @@ int64_t engine_template_dim(const engine_template_t *template);
 bool engine_template_trained(const engine_template_t *template);
 /* Number of inverted lists; 0 where the class has none. */
 int64_t engine_template_lists(const engine_template_t *template);
+/* Dimension of their centroids, which differs from the index's behind a transform; 0 where the class has none. */
+int64_t engine_template_list_dim(const engine_template_t *template);
 /* Bytes of one stored code, links and ids not counted; 0 for opaque. */
 size_t engine_template_code_size(const engine_template_t *template);
 /* Bytes of HNSW links a vector on average; 0 where the class has none. */

@@ -155,6 +155,10 @@ int64_t engine_template_lists(const engine_template_t *template) {
     return template->layout.kind == SHIM_IVF ? template->layout.lists : 0;
 }
 
+int64_t engine_template_list_dim(const engine_template_t *template) {
+    return template->layout.kind == SHIM_IVF ? template->inner_dim : 0;
+}
+
 size_t engine_template_code_size(const engine_template_t *template) {
     return template->layout.kind == SHIM_OPAQUE ? 0 : template->layout.code_size;
 }

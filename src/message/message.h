@@ -21,6 +21,9 @@ enum { MESSAGE_NAME = 256 }; /* an index's name with its final zero */
     X(LOAD)                 \
     X(SAMPLE)               \
     X(TRAIN)                \
+    X(TRAIN_START)          \
+    X(CENTROIDS)            \
+    X(ROWS)                 \
     X(ADD)                  \
     X(FLUSH)                \
     X(SAVE)                 \

@@ -10,7 +10,7 @@
     X(threads)                                                        \
     X(rows)           /* of the index on this server */               \
     X(buffered)       /* those of them not indexed yet */             \
-    X(trained)        /* 0 or 1 */                                    \
+    X(state)          /* index_state_t */                             \
     X(index_bytes)    /* codes, rows of lists, links */               \
     X(metadata_bytes) /* metadata and explicit ids */                 \
     X(buffered_bytes) /* vectors not indexed yet */                   \
@@ -22,13 +22,18 @@
     X(received_bytes)                                                 \
     X(build_nanoseconds) /* the builder thread's, spent on indexing so far */
 
+/* In the order in which an index goes through them, as dfaiss_state_t has them. */
+typedef enum index_state { INDEX_NOT_TRAINED, INDEX_TRAINING, INDEX_ADD, INDEX_TRAINED } index_state_t;
+
 typedef struct message_statistics {
 #define STATISTICS_FIELD(name) int64_t name;
     STATISTICS_MAP(STATISTICS_FIELD)
 #undef STATISTICS_FIELD
+    dfaiss_error_t failure; /* of the last training, or of indexing; code DFAISS_OK: none */
 } message_statistics_t;
 
 void message_statistics_encode(const message_statistics_t *message, bytes_writer_t *out);
+/* The reader has failed where it is malformed. */
 void message_statistics_decode(bytes_reader_t *in, message_statistics_t *message);
 
 #endif

@@ -51,11 +51,52 @@ dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, t
     return DFAISS_OK;
 }
 
-void hosted_remove(server_t *server, hosted_t *hosted) {
-    LIST_REMOVE(server->hosted, hosted);
+static void free_hosted(hosted_t *hosted) {
     shard_destroy(hosted->shard);
     team_destroy(hosted->team);
+    free(hosted->rows_of);
     free(hosted);
+}
+
+/* Giving back many gigabytes takes the kernel seconds, and faiss's parts are many. */
+static dfaiss_status_t release(void *context, dfaiss_error_t *err) {
+    hosted_t *hosted = context;
+    (void)err;
+    shard_destroy(hosted->shard);
+    hosted->shard = NULL;
+    return DFAISS_OK;
+}
+
+static void released(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
+    (void)server;
+    (void)status;
+    (void)error;
+    free_hosted(job->context);
+}
+
+void hosted_remove(server_t *server, hosted_t *hosted) {
+    LIST_REMOVE(server->hosted, hosted);
+    /* Its team may go before it. */
+    shard_set_team(hosted->shard, NULL);
+    hosted->release = (job_t){.work = release, .done = released, .context = hosted};
+    job_submit(server, &hosted->release);
+}
+
+void hosted_clear(server_t *server) {
+    while (server->hosted) {
+        hosted_t *hosted = server->hosted;
+        server->hosted = hosted->next;
+        free_hosted(hosted);
+    }
+}
+
+index_state_t hosted_state(const server_t *server, const hosted_t *hosted) {
+    if (hosted->training)
+        return INDEX_TRAINING;
+    if (!shard_trained(hosted->shard))
+        return INDEX_NOT_TRAINED;
+    bool indexing = server->building == hosted || hosted->build_status != DFAISS_OK || shard_indexing(hosted->shard);
+    return indexing ? INDEX_ADD : INDEX_TRAINED;
 }
 
 int64_t hosted_expected_rows(const server_t *server, const index_config_t *config, int64_t rows) {

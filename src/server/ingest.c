@@ -129,12 +129,17 @@ void operation_flush(server_t *server, operation_t *operation) {
     dfaiss_status_t status = message_named_decode(MESSAGE_FLUSH, operation->argument.data, operation->argument.size, index, &error);
     if (status == DFAISS_OK)
         status = hosted_get(server, index, &hosted, &error);
-    if (status == DFAISS_OK && !shard_trained(hosted->shard) && shard_rows(hosted->shard) > 0)
+    /* With local training a server that has nothing need not be trained. */
+    bool idle = hosted && shard_config(hosted->shard)->training == CONFIG_TRAINING_local && shard_rows(hosted->shard) == 0;
+    if (status == DFAISS_OK && !shard_trained(hosted->shard) && !idle)
         status = error_set(&error, DFAISS_ERR_STATE, index, "index '%s' is not trained, so nothing can be indexed yet", index);
     if (status != DFAISS_OK) {
         operation_local_end(server, operation, status, &error);
         return;
     }
+    /* Memory may be there again. */
+    if (hosted->build_status == DFAISS_ERR_MEMORY)
+        hosted->build_status = DFAISS_OK;
     shard_flush(hosted->shard);
     hosted->users++;
     operation->state = hosted;

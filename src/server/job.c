@@ -1,5 +1,6 @@
-/* What the builder thread does, one job after the other: training, saving and loading as they are asked for, and indexing when nothing else waits. */
-#include <sched.h>
+/* What the builder thread does, one job after the other: saving and loading as they are asked for, and indexing when nothing else waits; and beside
+ * it the trainer. */
+#include <time.h>
 
 #include "server/server_internal.h"
 
@@ -7,6 +8,10 @@ void job_submit(server_t *server, job_t *job) {
     if (job->hosted)
         job->hosted->users++;
     LIST_APPEND(server->jobs, job);
+}
+
+void job_submit_training(server_t *server, job_t *job) {
+    LIST_APPEND(server->training_jobs, job);
 }
 
 static void end_job(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
@@ -81,22 +86,53 @@ static bool start_any_building(server_t *server) {
     return false;
 }
 
+static bool take_training_outcome(server_t *server) {
+    dfaiss_status_t status;
+    dfaiss_error_t error;
+    if (!builder_ended(server->trainer, &status, &error))
+        return false;
+    job_t *job = server->training_job;
+    server->training_job = NULL;
+    end_job(server, job, status, &error);
+    return true;
+}
+
+static bool start_training_job(server_t *server) {
+    job_t *job = server->training_jobs;
+    if (!job)
+        return false;
+    server->training_jobs = job->next;
+    server->training_job = job;
+    builder_start(server->trainer, job->work, job->context);
+    return true;
+}
+
 bool jobs_advance(server_t *server) {
-    bool something = take_outcome(server);
-    if (!builder_idle(server->builder))
-        return something;
-    bool started = server->jobs ? start_job(server) : start_any_building(server);
-    return something || started;
+    bool something = take_outcome(server) | take_training_outcome(server);
+    if (builder_idle(server->trainer))
+        something |= start_training_job(server);
+    if (builder_idle(server->builder))
+        something |= server->jobs ? start_job(server) : start_any_building(server);
+    return something;
+}
+
+/* Waits for what is under way. Training may take long. */
+static void wait_for_outcomes(server_t *server) {
+    const struct timespec rest = {.tv_nsec = 100000};
+    while (server->builder && !builder_idle(server->builder) && !take_outcome(server))
+        nanosleep(&rest, NULL);
+    while (server->trainer && !builder_idle(server->trainer) && !take_training_outcome(server))
+        nanosleep(&rest, NULL);
 }
 
 void jobs_clear(server_t *server) {
     dfaiss_error_t error = {0};
     dfaiss_status_t status = error_set(&error, DFAISS_ERR_INTERRUPTED, "", "the server stops");
     job_t *job;
-    while (!builder_idle(server->builder) && !take_outcome(server))
-        sched_yield();
-    while ((job = server->jobs)) {
-        server->jobs = job->next;
+    wait_for_outcomes(server);
+    while ((job = server->jobs ? server->jobs : server->training_jobs)) {
+        job_t **line = server->jobs ? &server->jobs : &server->training_jobs;
+        *line = job->next;
         end_job(server, job, status, &error);
     }
 }

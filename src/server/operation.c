@@ -12,8 +12,10 @@
 static const operation_type_t operation_types[OPERATION_COUNT] = {
     [OPERATION_CREATE] = {"create", operation_create, NULL},
     [OPERATION_LOAD] = {"load", operation_load, NULL},
-    [OPERATION_TEMPLATE] = {"template", operation_template, NULL},
+    [OPERATION_PREPARE] = {"prepare", operation_prepare, NULL},
+    [OPERATION_DRAW] = {"draw", operation_draw, operation_draw_merge},
     [OPERATION_TRAIN] = {"train", operation_train, NULL},
+    [OPERATION_TEMPLATE] = {"template", operation_template, NULL},
     [OPERATION_ADOPT] = {"adopt", operation_adopt, NULL},
     [OPERATION_FLUSH] = {"flush", operation_flush, NULL},
     [OPERATION_WRITE] = {"write", operation_write, NULL},

@@ -1,4 +1,5 @@
 /* Requests of clients: one table of handlers, answers, and the turns that control requests for one index take. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,9 @@ static const struct {
     [MESSAGE_CREATE] = {request_create, true},
     [MESSAGE_LOAD] = {request_load, true},
     [MESSAGE_SAMPLE] = {request_sample, false},
-    [MESSAGE_TRAIN] = {request_train, true},
+    [MESSAGE_TRAIN] = {request_train, false},
+    [MESSAGE_TRAIN_START] = {request_train_start, false},
+    [MESSAGE_CENTROIDS] = {request_centroids, false},
     [MESSAGE_ADD] = {request_add, false},
     [MESSAGE_FLUSH] = {request_flush, true},
     [MESSAGE_SAVE] = {request_save, true},
@@ -74,8 +77,8 @@ static bool control_is_running(server_t *server, const char *index) {
 
 static void handle(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
-    if (!server->closed) {
-        handlers[request->kind].handle(server, request);
+    if (request->turn || !server->closed) {
+        (request->turn ? request->turn : handlers[request->kind].handle)(server, request);
         return;
     }
     dfaiss_status_t status = error_set(&error, DFAISS_ERR_STATE, message_kind_name(request->kind), "the servers were shut down");
@@ -93,6 +96,27 @@ static void start_waiting_control(server_t *server, const char *index) {
             return;
         }
     }
+}
+
+dfaiss_status_t request_turn_take(server_t *server, const char *index, void (*turn)(server_t *server, request_t *request), void *state,
+                                  dfaiss_error_t *err) {
+    request_t *request = calloc(1, sizeof *request);
+    if (!request)
+        return error_memory(err, sizeof *request, "a turn");
+    snprintf(request->index, sizeof request->index, "%s", index);
+    request->turn = turn;
+    request->state = state;
+    LIST_APPEND(server->control, request);
+    start_waiting_control(server, index);
+    return DFAISS_OK;
+}
+
+void request_turn_end(server_t *server, request_t *request) {
+    char index[MESSAGE_NAME];
+    memcpy(index, request->index, sizeof index);
+    LIST_REMOVE(server->control, request);
+    free_request(request);
+    start_waiting_control(server, index);
 }
 
 void request_answer(server_t *server, request_t *request, dfaiss_status_t status, const dfaiss_error_t *error, const bytes_writer_t *body, void *bulk,

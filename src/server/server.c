@@ -38,6 +38,8 @@ static void dispatch(server_t *server, transport_message_t *message) {
         operation_on_spread(server, message);
     else if (message->kind == MESSAGE_GATHER && transport_is_server(server->transport, message->source))
         operation_on_gather(server, message);
+    else if (message->kind == MESSAGE_ROWS && transport_is_server(server->transport, message->source))
+        rows_on_message(server, message);
     else
         request_on_message(server, message);
 }
@@ -89,6 +91,7 @@ static bool turn(server_t *server) {
     something |= jobs_advance(server);
     something |= held_adds_advance(server);
     something |= flushes_advance(server);
+    something |= trainings_advance(server);
     something |= drops_advance(server);
     something |= lead_advance(server);
     something |= searches_advance(server);
@@ -109,16 +112,16 @@ static void loop(server_t *server) {
 }
 
 static void clear(server_t *server) {
-    if (server->builder)
-        jobs_clear(server);
+    jobs_clear(server);
     builder_destroy(server->builder);
+    builder_destroy(server->trainer);
+    trainings_clear(server);
     searches_clear(server);
     id_lists_clear(server);
     requests_clear(server);
     lead_destroy(server->lead);
     operations_clear(server);
-    while (server->hosted)
-        hosted_remove(server, server->hosted);
+    hosted_clear(server);
     free(server->merge_scratch);
     teams_clear(server);
 }
@@ -140,6 +143,7 @@ static void warn_of_crowding(const server_t *server) {
 static dfaiss_status_t set_up(server_t *server, dfaiss_error_t *err) {
     TRY(team_create(server->threads, &server->team, err));
     TRY(builder_create(server->threads, &server->builder, err));
+    TRY(builder_create(server->threads, &server->trainer, err));
     return lead_create(&server->lead, err);
 }
 

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "message/message.h"
+#include "message/statistics.h"
 #include "server/server.h"
 #include "shard/builder.h"
 #include "shard/search.h"
@@ -20,10 +21,23 @@
 
 typedef struct server server_t;
 
+/* ---- jobs of the builder ---- */
+
+typedef struct hosted hosted_t;
+typedef struct job job_t;
+struct job {
+    job_t *next;
+    hosted_t *hosted;                                            /* whose shard must not be changing when the job starts; NULL: none */
+    dfaiss_status_t (*prepare)(job_t *job, dfaiss_error_t *err); /* main thread, right before the work; may be NULL */
+    builder_work_t *work;                                        /* gets the job's context */
+    void (*done)(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error); /* main thread; owns the job then */
+    void *context;
+};
+
 /* ---- indexes ---- */
 
-typedef struct hosted {
-    struct hosted *next;
+struct hosted {
+    hosted_t *next;
     char name[MESSAGE_NAME];
     shard_t *shard;
     team_t *team; /* of its own, where its configuration asks for a number of threads; NULL: the server's */
@@ -39,7 +53,14 @@ typedef struct hosted {
     int64_t queries;
     dfaiss_status_t build_status; /* the first failure of indexing */
     dfaiss_error_t build_error;
-} hosted_t;
+    uint64_t training;            /* number of the training that is under way; 0: none */
+    dfaiss_error_t train_failure; /* of the last one; code DFAISS_OK: it did not fail */
+    int64_t train_again;          /* vectors that there must be before it is tried again by itself */
+    int64_t rows_told;            /* to server 0, while not trained */
+    int64_t told_at;
+    int64_t *rows_of; /* on server 0: what servers have told; NULL: nothing yet */
+    job_t release;    /* that frees it in the end */
+};
 
 /* NULL where there is none, or it is being dropped. */
 hosted_t *hosted_find(server_t *server, const char *name);
@@ -50,27 +71,23 @@ CHECKED dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t 
 CHECKED dfaiss_status_t hosted_team(const server_t *server, const index_config_t *config, team_t **own, dfaiss_error_t *err);
 /* Takes over the shard and its own team (NULL: the server's), also on failure. ERR_EXISTS where the name is taken. */
 CHECKED dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, team_t *own, hosted_t **out, dfaiss_error_t *err);
-/* Nobody may be using it. */
+/* Nobody may be using it. It is gone at once; the builder frees it. */
 void hosted_remove(server_t *server, hosted_t *hosted);
+/* The same without a builder, when the server ends. */
+void hosted_clear(server_t *server);
+/* How far it is on this server. */
+index_state_t hosted_state(const server_t *server, const hosted_t *hosted);
 /* How many rows of the whole index its training is for: all (shared), or this server's part of them (local). */
 int64_t hosted_expected_rows(const server_t *server, const index_config_t *config, int64_t rows);
 /* Where checkpoints of an index with this configuration lie. */
 const char *hosted_storage(const server_t *server, const index_config_t *config);
 
-/* ---- jobs of the builder ---- */
-
-typedef struct job job_t;
-struct job {
-    job_t *next;
-    hosted_t *hosted;                                            /* whose shard must not be changing when the job starts; NULL: none */
-    dfaiss_status_t (*prepare)(job_t *job, dfaiss_error_t *err); /* main thread, right before the work; may be NULL */
-    builder_work_t *work;                                        /* gets the job's context */
-    void (*done)(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error); /* main thread; owns the job then */
-    void *context;
-};
+/* ---- doing jobs ---- */
 
 /* Queues a job, taken over; context is the caller's business. */
 void job_submit(server_t *server, job_t *job);
+/* The same for the trainer, a thread of its own, since training may take hours that saving, loading and indexing cannot wait for. */
+void job_submit_training(server_t *server, job_t *job);
 /* Takes the outcome of work that has ended and starts what waits, else indexing. True where something happened. */
 bool jobs_advance(server_t *server);
 void jobs_clear(server_t *server);
@@ -90,8 +107,10 @@ typedef struct operation_type {
 typedef enum operation_kind {
     OPERATION_CREATE,
     OPERATION_LOAD,
-    OPERATION_TEMPLATE,
+    OPERATION_PREPARE,
+    OPERATION_DRAW,
     OPERATION_TRAIN,
+    OPERATION_TEMPLATE,
     OPERATION_ADOPT,
     OPERATION_FLUSH,
     OPERATION_WRITE,
@@ -154,8 +173,11 @@ const operation_type_t *operation_type(uint32_t kind);
 /* The parts of operations, a file each. */
 void operation_create(server_t *server, operation_t *operation);
 void operation_load(server_t *server, operation_t *operation);
-void operation_template(server_t *server, operation_t *operation);
+void operation_prepare(server_t *server, operation_t *operation);
+void operation_draw(server_t *server, operation_t *operation);
+void operation_draw_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size);
 void operation_train(server_t *server, operation_t *operation);
+void operation_template(server_t *server, operation_t *operation);
 void operation_adopt(server_t *server, operation_t *operation);
 void operation_flush(server_t *server, operation_t *operation);
 void operation_write(server_t *server, operation_t *operation);
@@ -173,16 +195,18 @@ void operation_stop(server_t *server, operation_t *operation);
 
 /* ---- requests of clients ---- */
 
-typedef struct request {
-    struct request *next;
+typedef struct request request_t;
+struct request {
+    request_t *next;
     int client; /* world rank */
     message_kind_t kind;
     uint64_t correlation;
     char index[MESSAGE_NAME]; /* control requests: for one index they take turns */
     bool running;
-    transport_message_t message; /* body and bulk, until the handler takes them */
-    void *state;                 /* of the handler */
-} request_t;
+    transport_message_t message;                        /* body and bulk, until the handler takes them */
+    void *state;                                        /* of the handler */
+    void (*turn)(server_t *server, request_t *request); /* in place of the handler, where no client has asked */
+};
 
 /* Bytes that an answer's body may have; with its head it is well below what a message takes. */
 enum { ANSWER_LIMIT = TRANSPORT_BODY_LIMIT / 2 };
@@ -196,6 +220,11 @@ void request_answer_first(server_t *server, request_t *request, const bytes_writ
 void request_answer_loaded(server_t *server, request_t *request);
 /* Removes what a failed CREATE or LOAD has left on some servers, then answers with the failure. */
 void request_fail_and_drop(server_t *server, request_t *request, const dfaiss_error_t *error);
+/* Takes a turn among the control requests of an index for something that no client has asked for: `turn` is called when it has come, now or later,
+ * with `state` in the request. request_turn_end ends it. */
+CHECKED dfaiss_status_t request_turn_take(server_t *server, const char *index, void (*turn)(server_t *server, request_t *request), void *state,
+                                          dfaiss_error_t *err);
+void request_turn_end(server_t *server, request_t *request);
 /* A message of a client arrived. Takes over body and bulk. */
 void request_on_message(server_t *server, transport_message_t *message);
 /* Answers a message of a client that is not there: its source, kind and correlation are. */
@@ -211,6 +240,8 @@ void request_create(server_t *server, request_t *request);
 void request_load(server_t *server, request_t *request);
 void request_sample(server_t *server, request_t *request);
 void request_train(server_t *server, request_t *request);
+void request_train_start(server_t *server, request_t *request);
+void request_centroids(server_t *server, request_t *request);
 void request_add(server_t *server, request_t *request);
 void request_flush(server_t *server, request_t *request);
 void request_save(server_t *server, request_t *request);
@@ -252,6 +283,17 @@ void preload_ended(server_t *server, dfaiss_status_t status, const dfaiss_error_
 /* Closes after SHUTDOWN, and stops when all clients have left. */
 bool ending_advance(server_t *server);
 
+/* ---- training (server/training.h) ---- */
+
+typedef struct training_part training_part_t;
+typedef struct course course_t;
+
+/* Goes on with trainings, starts those that are due by themselves, and tells server 0 how many vectors are here. */
+bool trainings_advance(server_t *server);
+void trainings_clear(server_t *server);
+/* Another server has told how many vectors of an index it holds. */
+void rows_on_message(server_t *server, transport_message_t *message);
+
 /* ---- searching ---- */
 
 typedef struct lead lead_t;
@@ -281,17 +323,24 @@ struct server {
     team_t *team;
     retired_team_t *retired; /* teams that searches still use */
     builder_t *builder;
+    builder_t *trainer;
     hosted_t *hosted;
 
-    job_t *jobs;        /* waiting, first comes first */
-    job_t *job;         /* under way */
-    hosted_t *building; /* indexing is under way for */
+    job_t *jobs;          /* waiting for the builder, first comes first */
+    job_t *job;           /* under way */
+    hosted_t *building;   /* indexing is under way for */
+    job_t *training_jobs; /* waiting for the trainer */
+    job_t *training_job;  /* under way */
 
     operation_t *operations;
     uint64_t last_operation;
 
     request_t *control;   /* control requests: running or waiting */
     request_t *held_adds; /* taken in, to be answered when the builder has caught up */
+
+    training_part_t *training_parts;
+    course_t *courses;
+    uint64_t last_training;
 
     lead_t *lead;
     active_search_t *searches; /* of this server's shards, taking turns */

@@ -118,6 +118,7 @@ static dfaiss_status_t set_threads(server_t *server, int threads, dfaiss_error_t
     server->threads = threads;
     server->threads_set = true;
     builder_set_threads(server->builder, threads);
+    builder_set_threads(server->trainer, threads);
     for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next)
         TRY(use_team(server, hosted, team, err));
     return DFAISS_OK;

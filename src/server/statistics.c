@@ -8,14 +8,19 @@
 #include "message/statistics.h"
 #include "server/server_internal.h"
 
-static void describe_index(const hosted_t *hosted, message_statistics_t *statistics) {
+static void describe_index(const server_t *server, const hosted_t *hosted, message_statistics_t *statistics) {
     const shard_t *shard = hosted->shard;
     shard_bytes_t bytes = shard_bytes(shard);
     if (hosted->team)
         statistics->threads = team_threads(hosted->team);
     statistics->rows = shard_rows(shard);
     statistics->buffered = shard_rows(shard) - shard_indexed(shard);
-    statistics->trained = shard_trained(shard);
+    statistics->state = hosted_state(server, hosted);
+    statistics->failure = hosted->train_failure;
+    if (hosted->build_status != DFAISS_OK) {
+        statistics->failure = hosted->build_error;
+        statistics->failure.code = hosted->build_status;
+    }
     statistics->index_bytes = (int64_t)bytes.index;
     statistics->metadata_bytes = (int64_t)bytes.metadata;
     statistics->buffered_bytes = (int64_t)bytes.buffered;
@@ -42,7 +47,7 @@ void operation_statistics(server_t *server, operation_t *operation) {
             .received_bytes = (int64_t)counts.received_bytes,
         };
         if (hosted)
-            describe_index(hosted, &statistics);
+            describe_index(server, hosted, &statistics);
         message_statistics_encode(&statistics, &operation->result);
     }
     operation_local_end(server, operation, status, &error);

@@ -1,12 +1,17 @@
-/* Training: SAMPLE brings vectors to train on, TRAIN trains. Shared: server 0's builder trains once and the trained template goes to all. Local: each
- * server trains on the sample that it was sent. Either way each server then has a trained template, and adopts it only when all have one. */
+/* A server's part in training: SAMPLE brings vectors to train on; the operations prepare a part, draw from the rows that are here, train, take over
+ * what another server has trained, and adopt it. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "message/add.h"
-#include "message/named.h"
-#include "server/server_internal.h"
+#include "message/outcome.h"
+#include "server/training.h"
+
+enum { DRAWN_A_TURN = 1024 };
+
+/* ---- samples ---- */
 
 static dfaiss_status_t take_sample(server_t *server, request_t *request, dfaiss_error_t *err) {
     transport_message_t *message = &request->message;
@@ -25,119 +30,263 @@ void request_sample(server_t *server, request_t *request) {
     request_answer(server, request, status, &error, NULL, NULL, 0);
 }
 
-/* ---- training on this server ---- */
+/* ---- parts ---- */
 
-typedef struct training {
-    job_t job;
-    request_t *request;     /* shared training: whose it is */
-    operation_t *operation; /* local training: whose it is */
-    void *bulk;             /* shared training: the template as a block that may be sent */
-    size_t bulk_size;
-} training_t;
-
-static dfaiss_status_t prepare_training(job_t *job, dfaiss_error_t *err) {
-    return shard_train_prepare(job->hosted->shard, err);
+hosted_t *training_index(server_t *server, const char *index, uint64_t number) {
+    hosted_t *hosted = hosted_find(server, index);
+    return hosted && hosted->training == number ? hosted : NULL;
 }
 
-static dfaiss_status_t train_here(void *context, dfaiss_error_t *err) {
-    training_t *training = context;
-    return shard_train_work(training->job.hosted->shard, err);
+dfaiss_status_t training_index_gone(const char *index, dfaiss_error_t *err) {
+    return error_set(err, DFAISS_ERR_NOT_FOUND, index, "index '%s' was dropped while it was being trained", index);
 }
 
-static dfaiss_status_t start_training(server_t *server, const char *index, const training_t *made, dfaiss_error_t *err) {
-    hosted_t *hosted;
-    TRY(hosted_get(server, index, &hosted, err));
-    training_t *training = malloc(sizeof *training);
-    if (!training)
-        return error_memory(err, sizeof *training, "training");
-    *training = *made;
-    training->job.hosted = hosted;
-    training->job.prepare = prepare_training;
-    training->job.context = training;
-    job_submit(server, &training->job);
+static training_part_t *find_part(server_t *server, uint64_t number) {
+    training_part_t *part = server->training_parts;
+    while (part && part->number != number)
+        part = part->next;
+    return part;
+}
+
+static void free_part(server_t *server, training_part_t *part) {
+    LIST_REMOVE(server->training_parts, part);
+    training_destroy(part->training);
+    engine_template_destroy(part->template);
+    free(part);
+}
+
+dfaiss_status_t training_part_add(server_t *server, hosted_t *hosted, uint64_t number, training_t *training, training_part_t **out,
+                                  dfaiss_error_t *err) {
+    training_part_t *part = calloc(1, sizeof *part);
+    if (!part) {
+        training_destroy(training);
+        return error_memory(err, sizeof *part, "training");
+    }
+    memcpy(part->index, hosted->name, sizeof part->index);
+    part->number = number;
+    part->training = training;
+    hosted->training = number;
+    hosted->train_failure.code = DFAISS_OK;
+    LIST_APPEND(server->training_parts, part);
+    *out = part;
     return DFAISS_OK;
 }
 
-/* ---- local training ---- */
+void training_part_start(training_part_t *part, operation_t *operation) {
+    part->operation = operation;
+    part->stage = PART_DRAWS;
+}
+
+/* Keeps why an index is not trained. By itself that is tried again when there are twice as many vectors. */
+static void keep_failure(hosted_t *hosted, const dfaiss_error_t *failure) {
+    hosted->train_failure = *failure;
+    hosted->train_again = 2 * shard_rows(hosted->shard);
+}
+
+static dfaiss_status_t install(hosted_t *hosted, training_part_t *part, dfaiss_error_t *err) {
+    engine_template_t *template = part->template;
+    part->template = NULL;
+    dfaiss_error_t failure = {0};
+    dfaiss_status_t status = shard_install(hosted->shard, template, &failure);
+    if (status != DFAISS_OK) {
+        keep_failure(hosted, &failure);
+        *err = failure;
+    }
+    return status;
+}
+
+/* Ends a training on this server: what was trained is installed, unless `failure` says why it is not to be; that is kept where `keep`. */
+static dfaiss_status_t end_training(server_t *server, const char *index, uint64_t number, const dfaiss_error_t *failure, bool keep,
+                                    dfaiss_error_t *err) {
+    training_part_t *part = find_part(server, number);
+    hosted_t *hosted = training_index(server, index, number);
+    dfaiss_status_t status = DFAISS_OK;
+    if (hosted)
+        hosted->training = 0;
+    if (failure->code != DFAISS_OK && hosted && keep)
+        keep_failure(hosted, failure);
+    else if (failure->code == DFAISS_OK && part && part->template)
+        status = hosted ? install(hosted, part, err) : training_index_gone(index, err);
+    if (part)
+        free_part(server, part);
+    return status;
+}
+
+/* ---- training on this server ---- */
+
+/* A training that this server has started by itself. */
+static void end_own_training(server_t *server, training_part_t *part, const dfaiss_error_t *failure) {
+    dfaiss_error_t error = *failure;
+    char index[MESSAGE_NAME];
+    memcpy(index, part->index, sizeof index);
+    bool there = training_index(server, index, part->number) != NULL;
+    dfaiss_status_t installed = end_training(server, index, part->number, failure, true, &error);
+    if (there && (failure->code != DFAISS_OK || installed != DFAISS_OK))
+        log_write(LOG_LEVEL_WARNING, "server %d: training index '%s' failed: %s", server->number, index, error.text);
+}
+
+static void end_part(server_t *server, training_part_t *part, dfaiss_status_t status, const dfaiss_error_t *error) {
+    operation_t *operation = part->operation;
+    dfaiss_error_t failure = *error;
+    failure.code = status;
+    part->operation = NULL;
+    part->stage = PART_PREPARED;
+    if (operation)
+        operation_local_end(server, operation, status, &failure);
+    else
+        end_own_training(server, part, &failure);
+}
+
+static dfaiss_status_t train_here(void *context, dfaiss_error_t *err) {
+    training_part_t *part = context;
+    return training_work(part->training, err);
+}
 
 static void trained_here(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
-    training_t *training = job->context;
-    operation_t *operation = training->operation;
-    dfaiss_error_t failure = *error;
-    free(training);
-    operation_local_end(server, operation, status, &failure);
-}
-
-void operation_train(server_t *server, operation_t *operation) {
-    char index[MESSAGE_NAME];
-    dfaiss_error_t error = {0};
-    training_t training = {.job = {.work = train_here, .done = trained_here}, .operation = operation};
-    dfaiss_status_t status = message_named_decode(MESSAGE_TRAIN, operation->argument.data, operation->argument.size, index, &error);
+    training_part_t *part = job->context;
     if (status == DFAISS_OK)
-        status = start_training(server, index, &training, &error);
-    if (status != DFAISS_OK)
-        operation_local_end(server, operation, status, &error);
+        part->template = training_take(part->training);
+    training_destroy(part->training);
+    part->training = NULL;
+    end_part(server, part, status, error);
 }
 
-/* The argument: index, and whether all servers have trained. Otherwise what this one has trained is thrown away. */
-static dfaiss_status_t adopt(server_t *server, const operation_t *operation, dfaiss_error_t *err) {
+static dfaiss_status_t draw_some(const hosted_t *hosted, training_part_t *part, dfaiss_error_t *err) {
+    int64_t all = training_drawn_rows(part->training), left = all - part->drawn;
+    int64_t count = left < DRAWN_A_TURN ? left : DRAWN_A_TURN;
+    TRY(shard_draw(hosted->shard, part->rows, all, part->drawn, count, training_room(part->training, part->drawn), err));
+    part->drawn += count;
+    return DFAISS_OK;
+}
+
+static void advance_part(server_t *server, training_part_t *part) {
+    dfaiss_error_t error = {0};
+    hosted_t *hosted = training_index(server, part->index, part->number);
+    dfaiss_status_t status = hosted ? draw_some(hosted, part, &error) : training_index_gone(part->index, &error);
+    if (status != DFAISS_OK) {
+        end_part(server, part, status, &error);
+    } else if (part->drawn == training_drawn_rows(part->training)) {
+        part->stage = PART_TRAINS;
+        part->job = (job_t){.work = train_here, .done = trained_here, .context = part};
+        job_submit_training(server, &part->job);
+    }
+}
+
+bool training_parts_advance(server_t *server) {
+    training_part_t *part = server->training_parts;
+    while (part && part->stage != PART_DRAWS)
+        part = part->next;
+    if (!part)
+        return false;
+    advance_part(server, part);
+    return true;
+}
+
+void training_parts_clear(server_t *server) {
+    while (server->training_parts)
+        free_part(server, server->training_parts);
+}
+
+/* ---- operations ---- */
+
+static bool trains_locally(const hosted_t *hosted) {
+    return shard_config(hosted->shard)->training == CONFIG_TRAINING_local;
+}
+
+/* With local training every server plans here, and those that are trained already are left out. */
+static dfaiss_status_t prepare(server_t *server, hosted_t *hosted, uint64_t number, dfaiss_error_t *err) {
+    training_part_t *part = NULL;
+    training_t *training = NULL;
+    if (hosted->training)
+        return error_set(err, DFAISS_ERR_STATE, hosted->name, "index '%s' is being trained", hosted->name);
+    if (shard_trained(hosted->shard) && trains_locally(hosted))
+        return DFAISS_OK;
+    if (shard_trained(hosted->shard))
+        return error_set(err, DFAISS_ERR_STATE, hosted->name, "index '%s' is trained already", hosted->name);
+    if (trains_locally(hosted))
+        TRY(training_create(hosted->shard, shard_rows(hosted->shard), 1, &training, err));
+    TRY(training_part_add(server, hosted, number, training, &part, err));
+    part->rows = shard_rows(hosted->shard);
+    return DFAISS_OK;
+}
+
+/* The argument: index, number. The result: this server's number, its rows, and whether it takes part. */
+static dfaiss_status_t prepare_part(server_t *server, operation_t *operation, dfaiss_error_t *err) {
     char index[MESSAGE_NAME];
     hosted_t *hosted;
     bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
     bytes_get_string(&in, index, sizeof index);
-    bool all = bytes_get_u8(&in) != 0;
+    uint64_t number = bytes_get_u64(&in);
     if (!bytes_reader_done(&in))
         return message_malformed(MESSAGE_TRAIN, err);
     TRY(hosted_get(server, index, &hosted, err));
-    engine_template_t *template = shard_take_trained(hosted->shard);
-    if (all && template)
-        return shard_install(hosted->shard, template, err);
-    engine_template_destroy(template);
+    TRY(prepare(server, hosted, number, err));
+    bytes_put_u32(&operation->result, (uint32_t)server->number);
+    bytes_put_i64(&operation->result, shard_rows(hosted->shard));
+    bytes_put_u8(&operation->result, hosted->training == number);
     return DFAISS_OK;
 }
 
-void operation_adopt(server_t *server, operation_t *operation) {
+void operation_prepare(server_t *server, operation_t *operation) {
     dfaiss_error_t error = {0};
-    dfaiss_status_t status = adopt(server, operation, &error);
+    dfaiss_status_t status = prepare_part(server, operation, &error);
     operation_local_end(server, operation, status, &error);
 }
 
-/* A training's request, with how the training itself went. */
-typedef struct adoption {
-    request_t *request;
-    dfaiss_status_t status;
-    dfaiss_error_t error;
-} adoption_t;
-
-static void all_adopted(server_t *server, operation_t *operation, void *context) {
-    adoption_t *adoption = context;
-    bool trained = adoption->status == DFAISS_OK;
-    request_answer(server, adoption->request, trained ? operation->status : adoption->status, trained ? &operation->error : &adoption->error, NULL,
-                   NULL, 0);
-    free(adoption);
+/* The argument: index, number, the server that draws, the rows that it draws from, the size of its sample, and which vectors of it are wanted. The
+ * bulk of the result are these, float[count][dim]. */
+static dfaiss_status_t draw(server_t *server, operation_t *operation, dfaiss_error_t *err) {
+    char index[MESSAGE_NAME];
+    bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
+    bytes_get_string(&in, index, sizeof index);
+    uint64_t number = bytes_get_u64(&in);
+    int64_t drawer = bytes_get_i64(&in), rows = bytes_get_i64(&in), n = bytes_get_i64(&in), first = bytes_get_i64(&in), count = bytes_get_i64(&in);
+    if (!bytes_reader_done(&in) || count < 1)
+        return message_malformed(MESSAGE_TRAIN, err);
+    if (drawer != server->number)
+        return DFAISS_OK;
+    hosted_t *hosted = training_index(server, index, number);
+    if (!hosted)
+        return training_index_gone(index, err);
+    size_t bytes = (size_t)count * (size_t)shard_config(hosted->shard)->dim * sizeof(float);
+    operation->bulk = memory_map(bytes);
+    operation->bulk_size = operation->bulk ? bytes : 0;
+    if (!operation->bulk)
+        return error_memory(err, bytes, "the training sample");
+    return shard_draw(hosted->shard, rows, n, first, count, operation->bulk, err);
 }
 
-static void all_trained(server_t *server, operation_t *operation, void *context) {
-    request_t *request = context;
-    adoption_t *adoption = malloc(sizeof *adoption);
-    if (!adoption) {
-        dfaiss_error_t error = {0};
-        dfaiss_status_t status = error_memory(&error, sizeof *adoption, "training");
-        request_answer(server, request, status, &error, NULL, NULL, 0);
-        return;
-    }
-    *adoption = (adoption_t){.request = request, .status = operation->status, .error = operation->error};
-    bytes_writer_t argument = {0};
-    bytes_put_string(&argument, request->index);
-    bytes_put_u8(&argument, operation->status == DFAISS_OK);
-    operation_start(server, OPERATION_ADOPT, &argument, NULL, 0, all_adopted, adoption);
+void operation_draw(server_t *server, operation_t *operation) {
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = draw(server, operation, &error);
+    operation_local_end(server, operation, status, &error);
 }
 
-/* ---- shared training: templates may have hundreds of megabytes, so the builder reads and writes them ---- */
+/* One server alone has a bulk. */
+void operation_draw_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size) {
+    (void)server;
+    memory_unmap(operation->bulk, operation->bulk_size);
+    operation->bulk = bulk;
+    operation->bulk_size = bulk_size;
+}
 
+/* The argument: number. Servers without a part are trained already. */
+void operation_train(server_t *server, operation_t *operation) {
+    dfaiss_error_t error = {0};
+    bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
+    uint64_t number = bytes_get_u64(&in);
+    training_part_t *part = bytes_reader_done(&in) ? find_part(server, number) : NULL;
+    if (part && part->training)
+        training_part_start(part, operation);
+    else
+        operation_local_end(server, operation, DFAISS_OK, &error);
+}
+
+/* A template may have hundreds of megabytes, so the builder reads it. */
 typedef struct receiving {
     job_t job;
     operation_t *operation;
+    uint64_t number;
     engine_template_t *template;
 } receiving_t;
 
@@ -151,21 +300,31 @@ static dfaiss_status_t read_template(void *context, dfaiss_error_t *err) {
 static void template_read(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
     receiving_t *receiving = job->context;
     operation_t *operation = receiving->operation;
-    if (status == DFAISS_OK)
-        shard_put_trained(job->hosted->shard, receiving->template);
+    training_part_t *part = find_part(server, receiving->number);
+    if (part)
+        part->template = receiving->template;
+    else
+        engine_template_destroy(receiving->template);
     free(receiving);
     operation_local_end(server, operation, status, error);
 }
 
+/* The argument: index, number; the bulk is the template. */
 static dfaiss_status_t receive_template(server_t *server, operation_t *operation, dfaiss_error_t *err) {
     char index[MESSAGE_NAME];
-    hosted_t *hosted;
-    TRY(message_named_decode(MESSAGE_TRAIN, operation->argument.data, operation->argument.size, index, err));
-    TRY(hosted_get(server, index, &hosted, err));
+    bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
+    bytes_get_string(&in, index, sizeof index);
+    uint64_t number = bytes_get_u64(&in);
+    if (!bytes_reader_done(&in))
+        return message_malformed(MESSAGE_TRAIN, err);
+    hosted_t *hosted = training_index(server, index, number);
+    if (!hosted)
+        return training_index_gone(index, err);
     receiving_t *receiving = calloc(1, sizeof *receiving);
     if (!receiving)
         return error_memory(err, sizeof *receiving, "training");
     receiving->operation = operation;
+    receiving->number = number;
     receiving->job = (job_t){.hosted = hosted, .work = read_template, .done = template_read, .context = receiving};
     job_submit(server, &receiving->job);
     return DFAISS_OK;
@@ -178,64 +337,23 @@ void operation_template(server_t *server, operation_t *operation) {
         operation_local_end(server, operation, status, &error);
 }
 
-static dfaiss_status_t write_template(const engine_template_t *template, void **bulk, size_t *bulk_size, dfaiss_error_t *err) {
-    bytes_writer_t out = {0};
-    dfaiss_status_t status = engine_template_write(template, &out, err);
-    void *block = status == DFAISS_OK ? memory_map(out.size) : NULL;
-    if (status == DFAISS_OK && !block)
-        status = error_memory(err, out.size, "a trained index");
-    if (block) {
-        memcpy(block, out.data, out.size);
-        *bulk = block;
-        *bulk_size = out.size;
-    }
-    bytes_writer_destroy(&out);
-    return status;
+/* The argument: index, number, whether a failure is to be kept, and how training went. */
+static dfaiss_status_t adopt(server_t *server, const operation_t *operation, dfaiss_error_t *err) {
+    char index[MESSAGE_NAME];
+    dfaiss_status_t status;
+    dfaiss_error_t failure = {0};
+    bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
+    bytes_get_string(&in, index, sizeof index);
+    uint64_t number = bytes_get_u64(&in);
+    bool keep = bytes_get_u8(&in) != 0;
+    TRY(message_outcome_decode(MESSAGE_TRAIN, &in, &status, &failure, err));
+    if (!bytes_reader_done(&in))
+        return message_malformed(MESSAGE_TRAIN, err);
+    return end_training(server, index, number, &failure, keep, err);
 }
 
-static dfaiss_status_t train_for_all(void *context, dfaiss_error_t *err) {
-    training_t *training = context;
-    shard_t *shard = training->job.hosted->shard;
-    TRY(shard_train_work(shard, err));
-    engine_template_t *template = shard_take_trained(shard);
-    dfaiss_status_t status = write_template(template, &training->bulk, &training->bulk_size, err);
-    engine_template_destroy(template);
-    return status;
-}
-
-static void trained_for_all(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
-    training_t *training = job->context;
-    request_t *request = training->request;
-    if (status == DFAISS_OK) {
-        bytes_writer_t argument = {0};
-        message_named_encode(request->index, &argument);
-        operation_start(server, OPERATION_TEMPLATE, &argument, training->bulk, training->bulk_size, all_trained, request);
-    } else {
-        engine_template_destroy(shard_take_trained(job->hosted->shard));
-        request_answer(server, request, status, error, NULL, NULL, 0);
-    }
-    free(training);
-}
-
-/* ---- the request ---- */
-
-static void train_locally(server_t *server, request_t *request) {
-    bytes_writer_t argument = {0};
-    message_named_encode(request->index, &argument);
-    operation_start(server, OPERATION_TRAIN, &argument, NULL, 0, all_trained, request);
-}
-
-void request_train(server_t *server, request_t *request) {
+void operation_adopt(server_t *server, operation_t *operation) {
     dfaiss_error_t error = {0};
-    hosted_t *hosted;
-    training_t training = {.job = {.work = train_for_all, .done = trained_for_all}, .request = request};
-    dfaiss_status_t status = hosted_get(server, request->index, &hosted, &error);
-    if (status == DFAISS_OK && shard_config(hosted->shard)->training == CONFIG_TRAINING_local) {
-        train_locally(server, request);
-        return;
-    }
-    if (status == DFAISS_OK)
-        status = start_training(server, request->index, &training, &error);
-    if (status != DFAISS_OK)
-        request_answer(server, request, status, &error, NULL, NULL, 0);
+    dfaiss_status_t status = adopt(server, operation, &error);
+    operation_local_end(server, operation, status, &error);
 }

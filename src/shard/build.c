@@ -42,6 +42,20 @@ static int64_t rows_to_build(const shard_t *shard) {
     return waiting < most ? waiting : most;
 }
 
+/* The next block, of n rows, is the last one of a flush. */
+static bool seals(const shard_t *shard, int64_t n) {
+    return flushing(shard) && shard->built + n >= shard->flush_target;
+}
+
+bool shard_indexing(const shard_t *shard) {
+    if (shard_changing(shard))
+        return true;
+    if (!shard->store)
+        return false;
+    int64_t n = rows_to_build(shard);
+    return n > 0 || seals(shard, n);
+}
+
 static dfaiss_status_t add_piece(build_job_t *job, element_t element, const void *vectors, int64_t n, dfaiss_error_t *err) {
     if (job->piece_count == job->piece_capacity) {
         int64_t capacity = job->piece_capacity * 2 + 16;
@@ -86,7 +100,7 @@ dfaiss_status_t shard_build_prepare(shard_t *shard, bool *work, dfaiss_error_t *
     if (!shard->store || shard->pending_block)
         return DFAISS_OK;
     int64_t n = rows_to_build(shard);
-    bool seal = flushing(shard) && shard->built + n >= shard->flush_target;
+    bool seal = seals(shard, n);
     if (n == 0 && !seal)
         return DFAISS_OK;
     TRY(collect_pieces(shard, shard->built, n, err));

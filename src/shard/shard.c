@@ -12,7 +12,6 @@ void shard_destroy(shard_t *shard) {
     shard_search_drop_idle(shard);
     free(shard->idle_searches);
     shard_sample_clear(&shard->sample);
-    shard_sample_clear(&shard->training);
     engine_block_destroy(shard->job.block);
     free(shard->job.pieces);
     memory_unmap(shard->job.vectors, shard->job.vector_bytes);
@@ -21,7 +20,6 @@ void shard_destroy(shard_t *shard) {
     engine_store_destroy(shard->pending_store);
     engine_template_destroy(shard->template);
     engine_template_destroy(shard->pending_template);
-    engine_template_destroy(shard->trained);
     shard_rows_clear(&shard->rows);
     attribute_columns_destroy(shard->attributes);
     attribute_schema_destroy(shard->schema);

@@ -81,16 +81,7 @@ bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **m
 /* Takes over vectors to train on (memory_map block of `bytes`); on failure they stay the caller's. ERR_STATE once the index is trained. */
 CHECKED dfaiss_status_t shard_sample(shard_t *shard, element_t element, int64_t n, void *vectors, size_t bytes, dfaiss_error_t *err);
 
-/* Before the builder starts: checks that the sample is large enough and that memory for training is there, and hands the sample over to it. */
-CHECKED dfaiss_status_t shard_train_prepare(shard_t *shard, dfaiss_error_t *err);
-/* builder_work_t on a shard_t: trains a template on the sample. */
-dfaiss_status_t shard_train_work(void *shard, dfaiss_error_t *err);
-/* The same without training: a template that another server has trained is taken over, in place of one that was not taken. */
-void shard_put_trained(shard_t *shard, engine_template_t *template);
-/* Afterwards: the trained template, for the caller to send and install; the sample is freed. NULL where training failed. */
-engine_template_t *shard_take_trained(shard_t *shard);
-/* Installs a trained template (taken over). It takes effect when no search is under way. */
-CHECKED dfaiss_status_t shard_install(shard_t *shard, engine_template_t *template, dfaiss_error_t *err);
+/* What is done with them stands in shard/training.h. */
 
 /* ---- indexing ---- */
 
@@ -110,6 +101,9 @@ bool shard_flushed(const shard_t *shard);
 bool shard_advance(shard_t *shard, int64_t deadline);
 /* Something waits for shard_advance. */
 bool shard_changing(const shard_t *shard);
+
+/* Rows wait that the builder is about to take in, or what it has taken in waits to be linked. */
+bool shard_indexing(const shard_t *shard);
 
 /* Nanoseconds that building took so far. */
 int64_t shard_build_nanoseconds(const shard_t *shard);

@@ -58,9 +58,7 @@ struct shard {
     attribute_schema_t *schema;
     attribute_columns_t *attributes; /* of all rows; NULL where the schema has no fields */
 
-    sample_t sample;            /* that has arrived */
-    sample_t training;          /* that the builder trains on: what arrives meanwhile does not touch it */
-    engine_template_t *trained; /* by shard_train_work, not taken yet */
+    sample_t sample; /* vectors that are only trained on */
 
     int64_t built; /* rows that the builder has taken in */
     int64_t flush_target;

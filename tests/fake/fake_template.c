@@ -98,6 +98,10 @@ int64_t engine_template_lists(const engine_template_t *template) {
     return template->lists;
 }
 
+int64_t engine_template_list_dim(const engine_template_t *template) {
+    return template->class == ENGINE_IVF ? template->dim : 0;
+}
+
 size_t engine_template_code_size(const engine_template_t *template) {
     return template->class == ENGINE_OPAQUE ? 0 : (size_t) template->dim * sizeof(float);
 }

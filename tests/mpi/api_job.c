@@ -148,6 +148,12 @@ int64_t api_ntotal(const char *index) {
     return ntotal;
 }
 
+dfaiss_state_t api_state(const char *index) {
+    dfaiss_state_t state;
+    assert_ok(dfaiss_get_state(job.client, index, &state, &job.error), job.error);
+    return state;
+}
+
 /* ---- brute force ---- */
 
 float *api_vectors(int64_t n, int64_t dim, uint64_t stream) {

@@ -55,6 +55,7 @@ void api_drop(const char *index);
 /* Adds rows first to first + n - 1 of base float[][dim] in batches of `each`, ids being row numbers. */
 void api_add(const char *index, const float *base, int64_t dim, int64_t first, int64_t n, int64_t each);
 int64_t api_ntotal(const char *index);
+dfaiss_state_t api_state(const char *index);
 
 /* n vectors of small whole numbers, which every computation keeps exact: malloc'ed. */
 float *api_vectors(int64_t n, int64_t dim, uint64_t stream);

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "shard/search.h"
+#include "shard/training.h"
 
 enum { DIM = 8, K = 12, SEED = 4711 };
 
@@ -249,9 +250,12 @@ static void test_restored_rows_count_for_centroids(void **state) {
     assert_ok(attribute_schema_create(NULL, "test", &restored.schema, &error), error);
     assert_ok(shard_restore("test", &restored, ROWS, 0, team, &shard, &error), error);
     assert_ok(shard_sample(shard, ELEMENT_f32, ROWS, make_vectors(ROWS, 8), bytes, &error), error);
-    assert_ok(shard_train_prepare(shard, &error), error);
-    assert_ok(shard_train_work(shard, &error), error);
-    engine_template_t *template = shard_take_trained(shard);
+    training_t *training = NULL;
+    assert_ok(training_create(shard, ROWS, 1, &training, &error), error);
+    assert_int_equal(training_drawn_rows(training), 0);
+    assert_ok(training_work(training, &error), error);
+    engine_template_t *template = training_take(training);
+    training_destroy(training);
     assert_int_equal(engine_template_lists(template), LISTS);
     engine_template_destroy(template);
     shard_destroy(shard);
