@@ -106,10 +106,10 @@ static int compare_ids(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-/* No id was given twice, and none is lost. */
+/* No id was given twice, and none is lost: the servers know them all. */
 static void check_ids(member_t *member, int index) {
     static int64_t ids[FAKE_CLIENTS * VECTORS];
-    int64_t count = 0, total = -1;
+    int64_t count = 0, total = -1, *kept = NULL;
     for (int client = 0; client < FAKE_CLIENTS; client++) {
         for (int64_t i = 0; i < parts[index][client].begun; i++)
             ids[count++] = parts[index][client].ids[i];
@@ -119,6 +119,9 @@ static void check_ids(member_t *member, int index) {
         expect(ids[i] >= 0 && (i == 0 || ids[i] > ids[i - 1]));
     expect_ok(member, dfaiss_get_ntotal(member->client, names[index], &total, &member->error));
     expect(total == count);
+    expect_ok(member, dfaiss_get_ids(member->client, names[index], &kept, &total, &member->error));
+    expect(total == count && memcmp(kept, ids, (size_t)count * sizeof *ids) == 0);
+    free(kept);
 }
 
 /* Clients leave as they have played, and the servers end when the last one has. */
@@ -134,7 +137,7 @@ static void test_requests_under_way(void **state) {
     fake_job_run_alone(21, false, play_and_leave);
 }
 
-/* ---- an index that is loaded anew while it is used ---- */
+/* ---- an index that is set and loaded anew while it is used, and has its dimension from the first vectors ---- */
 
 static void use(member_t *member, const char *index) {
     float vectors[BATCH][DIM];
@@ -151,12 +154,19 @@ static void ask(member_t *member, const char *index) {
     dfaiss_statistics_t statistics[FAKE_SERVERS];
     dfaiss_config_t *config = NULL;
     char **all = NULL;
-    int64_t count;
+    int64_t count, *ids = NULL;
     expect_possible(member, dfaiss_get_config(member->client, index, &config, &member->error));
     dfaiss_config_destroy(config);
     expect_possible(member, dfaiss_list_indexes(member->client, &all, &count, &member->error));
     free(all);
     expect_possible(member, dfaiss_get_statistics(member->client, index, statistics, &member->error));
+    expect_possible(member, dfaiss_get_ids(member->client, index, &ids, &count, &member->error));
+    free(ids);
+}
+
+static void set(member_t *member, const char *index) {
+    expect_possible(member, dfaiss_set_nprobe(member->client, index, 1 + (int64_t)random_below(&member->random, 100), &member->error));
+    expect_possible(member, dfaiss_set_threads(member->client, 1 + (int)random_below(&member->random, 3), &member->error));
 }
 
 /* Nothing that was there before is lost; what others add meanwhile may be. */
@@ -172,7 +182,7 @@ static void save_and_load(member_t *member, const dfaiss_config_t *overrides) {
 static void play_reload(member_t *member) {
     dfaiss_config_t *overrides = NULL;
     if (member->number == 0)
-        fake_create(member, "kept", configs[0], NULL);
+        fake_create(member, "kept", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 0}", NULL);
     expect_ok(member, dfaiss_config_create(&overrides, &member->error));
     expect_ok(member, dfaiss_config_set(overrides, "nprobe", "7", &member->error));
     fake_meet(member);
@@ -180,6 +190,8 @@ static void play_reload(member_t *member) {
         use(member, "kept");
         if (member->number == 1)
             ask(member, "kept");
+        if (member->number == 2)
+            set(member, "kept");
         if (member->number == 0 && round % 3 == 2)
             save_and_load(member, round % 2 ? overrides : NULL);
     }

@@ -8,19 +8,20 @@
 #include "client/bulk_load.h"
 #include "fake_job.h"
 
-enum { SERVERS = FAKE_SERVERS, CLIENTS = FAKE_CLIENTS, DIM = 8, K = 10, STEPS = 150, BATCH = 60, VECTORS = 2 * STEPS * BATCH, METADATA = 32 };
+enum { SERVERS = FAKE_SERVERS, CLIENTS = FAKE_CLIENTS, DIM = 8, K = 10, STEPS = 150, BATCH = 60, VECTORS = 2 * STEPS * BATCH, METADATA = 64 };
 
 static const struct {
     const char *name;
     const char *config;
     bool local; /* every server is trained on samples of its own */
 } indexes[] = {
-    {"flat", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8}", false},
+    {"flat", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8, \"attributes\": {\"number\": \"int\", \"name\": \"string\"}}",
+     false},
     {"ivf", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 8, \"centroids\": 16, \"nprobe\": 16, \"buffer_bsz\": 100}",
      false},
     {"local", "{\"index_builder_type\": \"ivfsq\", \"metric\": \"l2\", \"dim\": 8, \"centroids\": 16, \"nprobe\": 16, \"training\": \"local\"}",
      true},
-    {"graph", "{\"index_builder_type\": \"hnswsq\", \"metric\": \"l2\", \"dim\": 8, \"threads\": 2}", false},
+    {"graph", "{\"index_builder_type\": \"hnswsq\", \"metric\": \"l2\", \"dim\": 8, \"threads\": 2, \"attributes\": {\"name\": \"string\"}}", false},
     {"other", "{\"faiss_factory\": \"LSH\", \"metric\": \"l2\", \"dim\": 8, \"buffer_bsz\": 50}", false},
 };
 enum { INDEXES = sizeof indexes / sizeof *indexes };
@@ -43,7 +44,7 @@ static dfaiss_status_t search(member_t *member, const char *index, int64_t nq, c
 
 static size_t describe(int64_t id, char *text) {
     /* Every fourth has no metadata. */
-    return id % 4 == 3 ? 0 : (size_t)snprintf(text, METADATA, "vector %lld", (long long)id);
+    return id % 4 == 3 ? 0 : (size_t)snprintf(text, METADATA, "{\"number\": %lld, \"name\": \"vector %lld\"}", (long long)id, (long long)id % 97);
 }
 
 /* Begins to add `n` new vectors. */
