@@ -145,8 +145,9 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_flush(dfaiss_client_t *client, 
 /* ---- searching ---- */
 
 typedef struct dfaiss_search_options {
-    int64_t nprobe; /* inverted lists probed, or efSearch of HNSW; 0: as configured */
-    bool metadata;  /* bring the hits' metadata */
+    int64_t nprobe;     /* inverted lists probed, or efSearch of HNSW; 0: as configured */
+    const char *filter; /* an expression over attributes that hits must match; NULL: none */
+    bool metadata;      /* bring the hits' metadata */
 } dfaiss_search_options_t;
 
 /* Searches the k nearest of each query, over one index or several at once, in any state.
@@ -157,7 +158,12 @@ typedef struct dfaiss_search_options {
  *   options      in,  NULL: all zero
  *   out          out, the caller's; dfaiss_result_destroy
  *
- * DFAISS_ERR_ARG (another dimension), DFAISS_ERR_DATA (a query is not finite). */
+ * A filter is an expression over the attributes of the configuration, such as
+ *   lang == "de" and (year >= 2019 or topic in ("physics", 'maths')) and not retracted and has(year)
+ * with == != < <= > >= in, not in, and or not (&& || !), parentheses and has(). A vector without a value of an attribute fulfils no comparison
+ * but != and "not in". A search with a filter finds k hits wherever k vectors match.
+ *
+ * DFAISS_ERR_ARG (another dimension; a filter that is wrong: text and `where` say at which place), DFAISS_ERR_DATA (a query is not finite). */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_search(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim,
                                                         const float *queries, int64_t k, const dfaiss_search_options_t *options,
                                                         dfaiss_result_t **out, dfaiss_error_t *err);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "checkpoint/manifest.h"
+#include "filter/expression.h"
 
 /* A configuration that is wrong was right when it was saved: that is damage. */
 static dfaiss_status_t parse_config(const manifest_generation_t *generation, const char *where, index_config_t **config, dfaiss_error_t *err) {
@@ -44,4 +45,14 @@ dfaiss_status_t saved_index_read(const char *storage, const char *index, saved_i
 void saved_index_clear(saved_index_t *saved) {
     index_config_destroy(saved->config);
     *saved = (saved_index_t){0};
+}
+
+dfaiss_status_t saved_index_check_filter(const saved_index_t *saved, const char *name, const char *filter, dfaiss_error_t *err) {
+    attribute_schema_t *schema = NULL;
+    filter_t *parsed = NULL;
+    TRY(attribute_schema_create(saved->config->attributes, name, &schema, err));
+    dfaiss_status_t status = filter_parse(schema, filter, strlen(filter), &parsed, err);
+    filter_destroy(parsed);
+    attribute_schema_destroy(schema);
+    return status;
 }

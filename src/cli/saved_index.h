@@ -21,4 +21,7 @@ typedef struct saved_index {
 CHECKED dfaiss_status_t saved_index_read(const char *storage, const char *index, saved_index_t *out, dfaiss_error_t *err);
 void saved_index_clear(saved_index_t *saved);
 
+/* ERR_ARG: the filter is no expression over the attributes of the index `name`; the text says at which place. */
+CHECKED dfaiss_status_t saved_index_check_filter(const saved_index_t *saved, const char *name, const char *filter, dfaiss_error_t *err);
+
 #endif

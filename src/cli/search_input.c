@@ -27,6 +27,8 @@ static dfaiss_status_t open_all(const search_options_t *options, search_input_t 
                          options->index, (long long)input->index.servers, (long long)options->servers);
     TRY(open_queries(options, input, err));
     TRY(open_truth(options, input, err));
+    if (options->filter)
+        TRY(saved_index_check_filter(&input->index, options->index, options->filter, err));
     if (options->output)
         return search_output_check(options->output, err);
     return DFAISS_OK;

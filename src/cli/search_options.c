@@ -2,7 +2,7 @@
 
 #include "checkpoint/manifest.h"
 
-enum { KEY_QUERIES = 256, KEY_NPROBE, KEY_BATCH, KEY_GROUNDTRUTH, KEY_OUTPUT, KEY_TIMEOUT };
+enum { KEY_QUERIES = 256, KEY_NPROBE, KEY_FILTER, KEY_BATCH, KEY_GROUNDTRUTH, KEY_OUTPUT, KEY_TIMEOUT };
 enum { MOST_K = 1 << 20, MOST_NPROBE = 1 << 24, DEFAULT_K = 10 };
 
 static const double default_timeout = 300, least_timeout = 1, most_timeout = 86400;
@@ -11,6 +11,7 @@ static const struct argp_option options_table[] = {
     {"queries", KEY_QUERIES, "FILE", 0, "Vectors to search the neighbours of, in the forms of build's --data", 0},
     {NULL, 'k', "K", 0, "Neighbours of each query (default 10)", 0},
     {"nprobe", KEY_NPROBE, "P", 0, "Lists to look into; for HNSW the depth of the search (default: as configured)", 0},
+    {"filter", KEY_FILTER, "EXPR", 0, "Only neighbours whose attributes match, as in 'lang == \"de\" and year >= 2019'", 0},
     {"batch", KEY_BATCH, "B", 0, "Queries in one request (default: as many as are sensible)", 0},
     {"groundtruth", KEY_GROUNDTRUTH, "FILE", 0, "True neighbours, to tell the recall: .ibin .i64bin .ivecs .npy", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "Write the answers: .ibin (scores beside it as .fbin), .i64bin, .jsonl (with metadata) or .h5", 0},
@@ -28,6 +29,9 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
         return argument_integer(argument, 1, MOST_K, &options->k, err);
     case KEY_NPROBE:
         return argument_integer(argument, 1, MOST_NPROBE, &options->nprobe, err);
+    case KEY_FILTER:
+        options->filter = argument->value;
+        return DFAISS_OK;
     case KEY_BATCH:
         return argument_integer(argument, 1, INT32_MAX, &options->batch, err);
     case KEY_GROUNDTRUTH:

@@ -10,6 +10,7 @@ typedef struct search_options {
     const char *storage, *index, *queries;
     int64_t k;
     int64_t nprobe;            /* 0: as configured */
+    const char *filter;        /* NULL: none */
     int64_t batch;             /* queries a request; 0: not given */
     const char *groundtruth;   /* NULL: none */
     const char *output;        /* NULL: none */

@@ -98,7 +98,7 @@ static dfaiss_status_t check_finite(const searching_t *searching, int64_t first,
 
 static dfaiss_status_t search_rows(searching_t *searching, dfaiss_client_t *client, int64_t first, int64_t n, dfaiss_error_t *err) {
     const search_options_t *options = searching->options;
-    dfaiss_search_options_t wanted = {.nprobe = options->nprobe, .metadata = searching->wants_metadata};
+    dfaiss_search_options_t wanted = {.nprobe = options->nprobe, .filter = options->filter, .metadata = searching->wants_metadata};
     dfaiss_result_t *found = NULL;
     TRY(read_queries(searching, first, n, err));
     TRY(check_finite(searching, first, n, err));

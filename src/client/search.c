@@ -186,6 +186,15 @@ static void advance(dfaiss_request_t *request) {
 
 /* ---- starting ---- */
 
+/* What is wrong with an expression the servers say, who know the attributes. */
+static dfaiss_status_t check_filter(const char *filter, dfaiss_error_t *err) {
+    if (filter && strlen(filter) > MESSAGE_SEARCH_FILTER)
+        return error_set(err, DFAISS_ERR_ARG, "filter", "a filter of %zu bytes; at most %d are allowed", strlen(filter), MESSAGE_SEARCH_FILTER);
+    if (filter && !filter[0])
+        return error_set(err, DFAISS_ERR_ARG, "filter", "the filter is an empty text; NULL stands for none");
+    return DFAISS_OK;
+}
+
 static dfaiss_status_t check_sizes(int64_t nq, int64_t dim, int64_t k, const dfaiss_search_options_t *options, dfaiss_error_t *err) {
     size_t components, bytes;
     if (nq < 1 || dim < 1)
@@ -198,7 +207,7 @@ static dfaiss_status_t check_sizes(int64_t nq, int64_t dim, int64_t k, const dfa
     if (options->nprobe < 0)
         return error_set(err, DFAISS_ERR_ARG, "nprobe", "nprobe is %lld; it must be at least 1, or 0 for the configured one",
                          (long long)options->nprobe);
-    return DFAISS_OK;
+    return check_filter(options->filter, err);
 }
 
 static dfaiss_status_t check_indexes(const dfaiss_client_t *client, int index_count, const char *const *indexes, dfaiss_error_t *err) {
@@ -229,8 +238,16 @@ static search_request_t *allocate(int index_count, const char *const *indexes) {
     return search;
 }
 
-static dfaiss_status_t ask(dfaiss_client_t *client, search_request_t *search, int index, const float *queries, int64_t nprobe, dfaiss_error_t *err) {
-    message_search_t message = {.nq = search->nq, .dim = search->dim, .k = search->k, .nprobe = nprobe};
+static dfaiss_status_t ask(dfaiss_client_t *client, search_request_t *search, int index, const float *queries, const dfaiss_search_options_t *options,
+                           dfaiss_error_t *err) {
+    message_search_t message = {
+        .nq = search->nq,
+        .dim = search->dim,
+        .k = search->k,
+        .nprobe = options->nprobe,
+        .filter = options->filter,
+        .filter_size = options->filter ? strlen(options->filter) : 0,
+    };
     memcpy(message.index, search->indexes[index], sizeof message.index);
     bytes_writer_t body = {0};
     message_search_encode(&message, &body);
@@ -265,7 +282,7 @@ dfaiss_status_t dfaiss_search_start(dfaiss_client_t *client, int index_count, co
     search->k = k;
     search->metadata = options->metadata;
     for (int i = 0; i < index_count; i++) {
-        dfaiss_status_t status = ask(client, search, i, queries, options->nprobe, err);
+        dfaiss_status_t status = ask(client, search, i, queries, options, err);
         if (status != DFAISS_OK) {
             take_back(client, search);
             return status;

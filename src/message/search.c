@@ -8,13 +8,14 @@ void message_search_encode(const message_search_t *message, bytes_writer_t *out)
     bytes_put_i64(out, message->dim);
     bytes_put_i64(out, message->k);
     bytes_put_i64(out, message->nprobe);
+    bytes_put_block(out, message->filter, message->filter_size);
 }
 
 static bool in_range(const message_search_t *message, size_t bulk_size) {
     size_t components, bytes;
     return message->nq >= 1 && message->dim >= 1 && message->k >= 1 && message->k <= MESSAGE_SEARCH_MAX_K && message->nprobe >= 0 &&
-           size_multiply((size_t)message->nq, (size_t)message->dim, &components) && size_multiply(components, sizeof(float), &bytes) &&
-           bytes == bulk_size;
+           message->filter_size <= MESSAGE_SEARCH_FILTER && size_multiply((size_t)message->nq, (size_t)message->dim, &components) &&
+           size_multiply(components, sizeof(float), &bytes) && bytes == bulk_size;
 }
 
 dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk_size, message_search_t *message, dfaiss_error_t *err) {
@@ -25,6 +26,8 @@ dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk
     message->dim = bytes_get_i64(&in);
     message->k = bytes_get_i64(&in);
     message->nprobe = bytes_get_i64(&in);
+    message->filter = bytes_get_block(&in, &message->filter_size);
+    message->filter = message->filter_size > 0 ? message->filter : NULL;
     return bytes_reader_done(&in) && in_range(message, bulk_size) ? DFAISS_OK : message_malformed(MESSAGE_SEARCH, err);
 }
 

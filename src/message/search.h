@@ -7,14 +7,16 @@
 
 #include "message/message.h"
 
-enum { MESSAGE_SEARCH_MAX_K = 1 << 20 };
+enum { MESSAGE_SEARCH_MAX_K = 1 << 20, MESSAGE_SEARCH_FILTER = 1 << 16 /* bytes of an expression */ };
 
 typedef struct message_search {
     char index[MESSAGE_NAME];
     int64_t nq;
     int64_t dim;
     int64_t k;
-    int64_t nprobe; /* 0: as configured */
+    int64_t nprobe;     /* 0: as configured */
+    const char *filter; /* char[filter_size]: an expression; NULL: none; borrowed from the message when decoded */
+    size_t filter_size;
 } message_search_t;
 
 void message_search_encode(const message_search_t *message, bytes_writer_t *out);

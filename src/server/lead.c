@@ -5,6 +5,7 @@
 
 #include "base/element.h"
 #include "base/memory.h"
+#include "filter/expression.h"
 #include "message/search.h"
 #include "server/server_internal.h"
 
@@ -14,6 +15,8 @@ enum {
     TILES_UNDER_WAY = 4,
     TILES_OF_ONE_CLIENT = 2, /* so that one with many queries, in one request or in several, leaves room for another's few */
 };
+
+_Static_assert((int)MESSAGE_SEARCH_FILTER == (int)FILTER_BYTES, "a filter that may be asked for can travel");
 
 /* A client's request while it is worked on. */
 typedef struct lead_request {
@@ -108,6 +111,8 @@ static dfaiss_status_t make_lead_request(server_t *server, request_t *request, l
         status = hosted_get(server, asked->search.index, &hosted, err);
     if (status == DFAISS_OK)
         status = check_queries(hosted, &asked->search, message->bulk, err);
+    if (status == DFAISS_OK && asked->search.filter)
+        status = shard_check_filter(hosted->shard, asked->search.filter, asked->search.filter_size, err);
     if (status == DFAISS_OK && !topk_bytes(asked->search.nq, asked->search.k, &asked->hit_bytes))
         status = error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)asked->search.nq,
                            (long long)asked->search.k);
@@ -197,8 +202,12 @@ static void tile_ended(server_t *server, operation_t *operation, void *context) 
 
 /* ---- tiles go out ---- */
 
+static bool same_filter(const message_search_t *a, const message_search_t *b) {
+    return a->filter_size == b->filter_size && (a->filter_size == 0 || memcmp(a->filter, b->filter, a->filter_size) == 0);
+}
+
 static bool same_search(const message_search_t *a, const message_search_t *b) {
-    return a->k == b->k && a->dim == b->dim && a->nprobe == b->nprobe && strcmp(a->index, b->index) == 0;
+    return a->k == b->k && a->dim == b->dim && a->nprobe == b->nprobe && strcmp(a->index, b->index) == 0 && same_filter(a, b);
 }
 
 static int tiles_of_client(const lead_t *lead, int rank) {

@@ -66,8 +66,16 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, bo
     active_search_t *active = calloc(1, sizeof *active);
     if (!active)
         return error_memory(err, sizeof *active, "a search");
-    dfaiss_status_t status =
-        shard_search_create(hosted->shard, message.nq, message.dim, operation->argument_bulk, message.k, message.nprobe, &active->search, err);
+    shard_question_t question = {
+        .nq = message.nq,
+        .dim = message.dim,
+        .queries = operation->argument_bulk,
+        .k = message.k,
+        .nprobe = message.nprobe,
+        .filter = message.filter,
+        .filter_size = message.filter_size,
+    };
+    dfaiss_status_t status = shard_search_create(hosted->shard, &question, &active->search, err);
     if (status != DFAISS_OK) {
         free(active);
         return status;

@@ -6,16 +6,20 @@
 #include "base/element.h"
 #include "shard/shard_internal.h"
 
-/* A search first scans the rows that wait, exactly, run after run, and then reads the store. Between runs, and before the store, the builder's
- * finished work may be linked in: rows that moved meanwhile are found in the store, those that were scanned before they moved are found twice and
- * count once. While it is inside a run or the store it is a reader, and nothing is linked or freed. */
+/* A search looks up which rows match its filter, and begins when that is known of all that there are. It then scans the rows that wait, exactly, run
+ * after run, and then reads the store. Between runs, and before the store, the builder's finished work may be linked in: rows that moved meanwhile
+ * are found in the store, those that were scanned before they moved are found twice and count once. While it is inside a run or the store it is a
+ * reader, and nothing is linked or freed. */
 struct shard_search {
     shard_t *shard;
     engine_search_t *engine;
     team_t *team; /* the engine's */
     const float *queries;
     int64_t nq, k, effort;
+    shard_filter_t *filter; /* NULL: none */
+    bitmap_t *allowed;      /* rows that may be found, shared; NULL: all */
     bool begun;
+    bool empty;   /* none may be found */
     bool reading; /* inside a run of waiting rows, or the store */
     bool in_store;
     int64_t row; /* the next waiting row to be scanned */
@@ -48,30 +52,57 @@ static void keep_idle(shard_t *shard, engine_search_t *engine) {
     shard->idle_searches[shard->idle_count++] = engine;
 }
 
-static dfaiss_status_t check_queries(const shard_t *shard, int64_t nq, int64_t dim, const float *queries, dfaiss_error_t *err) {
-    if (dim != shard->config->dim)
-        return error_set(err, DFAISS_ERR_ARG, shard->name, "queries have dimension %lld; index '%s' has %lld", (long long)dim, shard->name,
+static dfaiss_status_t check_queries(const shard_t *shard, const shard_question_t *question, dfaiss_error_t *err) {
+    if (question->dim != shard->config->dim)
+        return error_set(err, DFAISS_ERR_ARG, shard->name, "queries have dimension %lld; index '%s' has %lld", (long long)question->dim, shard->name,
                          (long long)shard->config->dim);
-    size_t components = (size_t)nq * (size_t)dim;
-    size_t bad = element_first_not_finite(ELEMENT_f32, queries, components);
+    size_t dim = (size_t)question->dim, components = (size_t)question->nq * dim;
+    size_t bad = element_first_not_finite(ELEMENT_f32, question->queries, components);
     if (bad < components)
-        return error_set(err, DFAISS_ERR_DATA, shard->name, "component %zu of query %zu is NaN or infinite", bad % (size_t)dim, bad / (size_t)dim);
+        return error_set(err, DFAISS_ERR_DATA, shard->name, "component %zu of query %zu is NaN or infinite", bad % dim, bad / dim);
     return DFAISS_OK;
 }
 
-dfaiss_status_t shard_search_create(shard_t *shard, int64_t nq, int64_t dim, const float *queries, int64_t k, int64_t nprobe, shard_search_t **out,
-                                    dfaiss_error_t *err) {
-    TRY(check_queries(shard, nq, dim, queries, err));
+dfaiss_status_t shard_check_filter(shard_t *shard, const char *text, size_t size, dfaiss_error_t *err) {
+    shard_filter_t *filter = NULL;
+    TRY(shard_filters_use(&shard->filters, shard->schema, text, size, &filter, err));
+    shard_filters_leave(&shard->filters, filter);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *question, shard_search_t **out, dfaiss_error_t *err) {
+    TRY(check_queries(shard, question, err));
     shard_search_t *search = calloc(1, sizeof *search);
     if (!search)
         return error_memory(err, sizeof *search, "a search");
     search->shard = shard;
-    search->queries = queries;
-    search->nq = nq;
-    search->k = k;
-    search->effort = nprobe ? nprobe : shard->nprobe;
+    search->queries = question->queries;
+    search->nq = question->nq;
+    search->k = question->k;
+    search->effort = question->nprobe ? question->nprobe : shard->nprobe;
+    dfaiss_status_t status = DFAISS_OK;
+    if (question->filter)
+        status = shard_filters_use(&shard->filters, shard->schema, question->filter, question->filter_size, &search->filter, err);
+    if (status != DFAISS_OK) {
+        shard_search_destroy(search);
+        return status;
+    }
     *out = search;
     return DFAISS_OK;
+}
+
+/* What the search may find of the rows that there are now. */
+static dfaiss_status_t restrict_to_allowed(shard_search_t *search, dfaiss_error_t *err) {
+    if (!search->filter)
+        return DFAISS_OK;
+    search->allowed = bitmap_share(search->filter->matches);
+    engine_restriction_t restriction = {
+        .allowed = search->allowed->words,
+        .rows = search->allowed->rows,
+        .allowed_rows = bitmap_count(search->allowed, 0, search->allowed->rows),
+    };
+    search->empty = restriction.allowed_rows == 0;
+    return engine_search_restrict(search->engine, &restriction, err);
 }
 
 static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
@@ -82,10 +113,19 @@ static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
         TRY(engine_search_create(shard->template, shard->team, &search->engine, err));
     search->team = shard->team;
     TRY(engine_search_begin(search->engine, search->nq, search->queries, search->k, search->effort, err));
+    TRY(restrict_to_allowed(search, err));
     search->begun = true;
     search->end = shard->rows.rows;
     shard->searches++;
     return DFAISS_OK;
+}
+
+/* *ready: the search may begin now. */
+static dfaiss_status_t prepare(shard_search_t *search, int64_t deadline, bool *ready, dfaiss_error_t *err) {
+    *ready = !search->shard->pending_template;
+    if (!*ready || !search->filter)
+        return DFAISS_OK;
+    return shard_filter_advance(search->filter, search->shard->attributes, deadline, ready, err);
 }
 
 static void set_reading(shard_search_t *search, bool reading) {
@@ -136,9 +176,15 @@ dfaiss_status_t shard_search_step(shard_search_t *search, int64_t deadline, bool
     shard_t *shard = search->shard;
     *done = false;
     if (!search->begun) {
-        if (shard->pending_template)
+        bool ready;
+        TRY(prepare(search, deadline, &ready, err));
+        if (!ready)
             return DFAISS_OK;
         TRY(begin(search, err));
+    }
+    if (search->empty) {
+        *done = true;
+        return DFAISS_OK;
     }
     if (!search->in_store) {
         bool scanned;
@@ -215,6 +261,9 @@ void shard_search_destroy(shard_search_t *search) {
     shard_t *shard = search->shard;
     set_reading(search, false);
     shard->searches -= search->begun;
+    bitmap_release(search->allowed);
+    if (search->filter)
+        shard_filters_leave(&shard->filters, search->filter);
     if (search->engine && search->team == shard->team)
         keep_idle(shard, search->engine);
     else

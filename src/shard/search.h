@@ -7,10 +7,21 @@
 
 typedef struct shard_search shard_search_t;
 
-/* queries float[nq][dim], borrowed until shard_search_destroy; nprobe 0: as configured. ERR_ARG where dim differs, ERR_DATA where a
- * value is not finite. */
-CHECKED dfaiss_status_t shard_search_create(shard_t *shard, int64_t nq, int64_t dim, const float *queries, int64_t k, int64_t nprobe,
-                                            shard_search_t **out, dfaiss_error_t *err);
+typedef struct shard_question {
+    int64_t nq;
+    int64_t dim;
+    const float *queries; /* float[nq][dim]; borrowed until shard_search_destroy */
+    int64_t k;
+    int64_t nprobe;     /* 0: as configured */
+    const char *filter; /* char[filter_size]: an expression that hits match; NULL: none; borrowed for the call */
+    size_t filter_size;
+} shard_question_t;
+
+/* ERR_ARG: the filter of a question is wrong; text and `where` say at which place. */
+CHECKED dfaiss_status_t shard_check_filter(shard_t *shard, const char *filter, size_t filter_size, dfaiss_error_t *err);
+
+/* ERR_ARG where dim differs or the filter is wrong, ERR_DATA where a value is not finite. */
+CHECKED dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *question, shard_search_t **out, dfaiss_error_t *err);
 /* Goes on until done or the deadline; *done says which. A search that waits for shard_advance returns at once. */
 CHECKED dfaiss_status_t shard_search_step(shard_search_t *search, int64_t deadline, bool *done, dfaiss_error_t *err);
 /* After the last step: the answer, best first, equal scores by id (hits has the nq and k of the search). Of equal scores at the k-th place those are

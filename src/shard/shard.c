@@ -21,6 +21,7 @@ void shard_destroy(shard_t *shard) {
     engine_template_destroy(shard->template);
     engine_template_destroy(shard->pending_template);
     shard_rows_clear(&shard->rows);
+    shard_filters_clear(&shard->filters);
     attribute_columns_destroy(shard->attributes);
     attribute_schema_destroy(shard->schema);
     index_config_destroy(shard->config);

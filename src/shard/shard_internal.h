@@ -2,6 +2,7 @@
 #ifndef SHARD_SHARD_INTERNAL_H
 #define SHARD_SHARD_INTERNAL_H
 
+#include "shard/filters.h"
 #include "shard/rows.h"
 #include "shard/shard.h"
 
@@ -57,6 +58,7 @@ struct shard {
     shard_rows_t rows;
     attribute_schema_t *schema;
     attribute_columns_t *attributes; /* of all rows; NULL where the schema has no fields */
+    shard_filters_t filters;
 
     sample_t sample; /* vectors that are only trained on */
 

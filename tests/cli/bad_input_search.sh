@@ -24,6 +24,7 @@ refuse 2 ERR_ARG "--queries FILE is missing"
 refuse 2 ERR_ARG "-k is '0'; a whole number from 1 to" --queries data/query.fbin -k 0
 refuse 2 ERR_ARG "--nprobe is '-1'" --queries data/query.fbin --nprobe -1
 refuse 2 ERR_NOT_FOUND "cannot open none.fbin" --queries none.fbin
+refuse 2 ERR_ARG "the index's configuration declares no attributes" --queries data/query.fbin --filter 'year == 2000'
 refuse 3 ERR_DATA "wide/query.fbin has vectors of dimension 24; the index news has dimension 16" --queries wide/query.fbin
 refuse 2 ERR_NOT_FOUND "cannot open none.ibin" --queries data/query.fbin --groundtruth none.ibin
 refuse 3 ERR_DATA "wide/groundtruth.ibin has the neighbours of 6 queries; data/query.fbin has 5" \

@@ -71,7 +71,7 @@ static void finish(shard_search_t *search, shard_t *shard, topk_t *hits) {
 
 static void search_whole(shard_t *shard, const float *query, topk_t *hits) {
     shard_search_t *search = NULL;
-    assert_ok(shard_search_create(shard, 1, DIM, query, K, 0, &search, &error), error);
+    assert_ok(shard_search_create(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = K}, &search, &error), error);
     finish(search, shard, hits);
 }
 
@@ -103,7 +103,7 @@ static void check_links_during_a_search(const char *config, int64_t batch) {
         for (uint64_t stream = 0; shard_rows(shard) < 3000; stream++)
             append(shard, batch, stream);
         search_whole(shard, query, &expected);
-        assert_ok(shard_search_create(shard, 1, DIM, query, K, 0, &search, &error), error);
+        assert_ok(shard_search_create(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = K}, &search, &error), error);
         for (int step = 0; step < steps && !done; step++)
             assert_ok(shard_search_step(search, 0, &done, &error), error);
         build_all(shard);
@@ -226,7 +226,7 @@ static void test_equal_scores_stand_by_id(void **state) {
     void *block = malloc(bytes);
     topk_t hits = topk_view(block, 1, N);
     shard_search_t *search = NULL;
-    assert_ok(shard_search_create(shard, 1, DIM, query, N, 0, &search, &error), error);
+    assert_ok(shard_search_create(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = N}, &search, &error), error);
     finish(search, shard, &hits);
     for (int i = 0; i < N; i++)
         assert_int_equal(hits.ids[i], i);

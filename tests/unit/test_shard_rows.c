@@ -1,4 +1,4 @@
-/* The rows of a shard in one process: their attributes. */
+/* The rows of a shard in one process: their attributes, and searches that find some of them alone. */
 #include "check.h"
 
 #include "base/bytes.h"
@@ -117,12 +117,217 @@ static void test_snapshot_holds_attributes(void **state) {
     shard_destroy(shard);
 }
 
+/* ---- filters ---- */
+
+typedef struct kind {
+    const char *config;
+    bool trains;
+    bool exact; /* finds the nearest, not some that are near */
+} kind_t;
+
+#define ATTRIBUTES "\"dim\": 8, \"metric\": \"l2\", \"nprobe\": 8, \"attributes\": {\"year\": \"int\", \"lang\": \"string\"}"
+
+static const kind_t kinds[] = {
+    {"{\"index_builder_type\": \"flat\", " ATTRIBUTES "}", false, true},
+    {"{\"index_builder_type\": \"flat\", \"segment_rows\": 1024, " ATTRIBUTES "}", false, true},
+    {"{\"index_builder_type\": \"ivf_simple\", \"centroids\": 8, " ATTRIBUTES "}", true, true},
+    {"{\"index_builder_type\": \"hnswsq\", \"store_n\": 8, \"segment_rows\": 1024, " ATTRIBUTES "}", true, false},
+    {"{\"faiss_factory\": \"IVF8,PQ4x4fs\", " ATTRIBUTES "}", true, false},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static void train(shard_t *shard) {
+    enum { SAMPLE = 1000 };
+    shard_batch_t batch = make_batch(SAMPLE, 1 << 20);
+    assert_ok(shard_sample(shard, ELEMENT_f32, SAMPLE, batch.vectors, batch.vector_bytes, &error), error);
+    assert_ok(shard_train_prepare(shard, &error), error);
+    assert_ok(shard_train_work(shard, &error), error);
+    assert_ok(shard_install(shard, shard_take_trained(shard), &error), error);
+    assert_true(shard_advance(shard, INT64_MAX));
+}
+
+/* One piece of the builder's work; false: there was none. */
+static bool build_once(shard_t *shard) {
+    bool work = false;
+    assert_ok(shard_build_prepare(shard, &work, &error), error);
+    if (!work)
+        return false;
+    dfaiss_status_t status = shard_build_work(shard, &error);
+    assert_ok(status, error);
+    shard_build_done(shard, status);
+    return true;
+}
+
+static void build_all(shard_t *shard) {
+    shard_flush(shard);
+    while (build_once(shard)) {
+        while (shard_changing(shard))
+            (void)shard_advance(shard, INT64_MAX);
+    }
+}
+
+static topk_t make_hits(int64_t k) {
+    size_t bytes = 0;
+    assert_true(topk_bytes(1, k, &bytes));
+    void *block = malloc(bytes);
+    assert_non_null(block);
+    return topk_view(block, 1, k);
+}
+
+/* In the shortest slices, with links in between. */
+static void search_in_steps(shard_t *shard, const shard_question_t *question, topk_t *hits) {
+    shard_search_t *search = NULL;
+    bool done = false;
+    assert_ok(shard_search_create(shard, question, &search, &error), error);
+    while (!done) {
+        (void)shard_advance(shard, INT64_MAX);
+        assert_ok(shard_search_step(search, 0, &done, &error), error);
+    }
+    shard_search_result(search, hits);
+    shard_search_destroy(search);
+}
+
+/* What append_years gives to row r, whose id is r too, where the first one has year 2000. */
+static int64_t year_of(int64_t id) {
+    return 2000 + id;
+}
+
+static double distance(const float *query, int64_t id, int64_t batch) {
+    shard_batch_t made = make_batch(batch, id / batch * batch);
+    const float *vector = (const float *)made.vectors + id % batch * DIM;
+    double sum = 0;
+    for (int i = 0; i < DIM; i++)
+        sum += (double)(query[i] - vector[i]) * (double)(query[i] - vector[i]);
+    shard_batch_clear(&made);
+    return sum;
+}
+
+/* Years from `from` to `to` of a shard with as many rows, which came in batches of `batch`: hits match, are ordered and as many as there can be, and
+ * where the kind is exact no other is nearer. */
+static void check_years(shard_t *shard, int64_t batch, int64_t from, int64_t to, int64_t k, bool exact) {
+    char filter[64];
+    float query[DIM] = {1, -2, 3};
+    topk_t hits = make_hits(k);
+    int length = snprintf(filter, sizeof filter, "year >= %lld and year <= %lld", (long long)from, (long long)to);
+    shard_question_t question = {.nq = 1, .dim = DIM, .queries = query, .k = k, .filter = filter, .filter_size = (size_t)length};
+    search_in_steps(shard, &question, &hits);
+    int64_t last = to < year_of(shard_rows(shard) - 1) ? to : year_of(shard_rows(shard) - 1), matching = last < from ? 0 : last - from + 1, found = 0;
+    while (found < k && hits.ids[found] >= 0)
+        found++;
+    assert_int_equal(found, matching < k ? matching : k);
+    for (int64_t i = 0; i < found; i++) {
+        assert_in_range(year_of(hits.ids[i]), from, to);
+        assert_true(i == 0 || hits.scores[i] >= hits.scores[i - 1]);
+    }
+    int64_t nearer = 0;
+    for (int64_t year = from; exact && found > 0 && year <= last; year++)
+        nearer += distance(query, year - 2000, batch) < (double)hits.scores[found - 1];
+    assert_true(nearer < k);
+    free(hits.ids);
+}
+
+static void check_ranges(shard_t *shard, int64_t batch, bool exact) {
+    check_years(shard, batch, 2000, 9000, 10, exact);
+    check_years(shard, batch, 2100, 2119, 10, exact);
+    check_years(shard, batch, 2100, 2106, 10, exact);
+    check_years(shard, batch, 3500, 9000, 10, exact);
+    check_years(shard, batch, 9000, 9999, 10, exact);
+}
+
+/* Waiting, indexed in part, indexed, and with more that waits. */
+static void test_filters_find_what_matches(void **state) {
+    (void)state;
+    enum { BATCH = 500, ROWS = 3000 };
+    for (int kind = 0; kind < KINDS; kind++) {
+        shard_t *shard = make_shard(kinds[kind].config);
+        print_message("%s\n", kinds[kind].config);
+        for (int64_t row = 0; row < ROWS; row += BATCH)
+            append_years(shard, BATCH, year_of(row));
+        check_ranges(shard, BATCH, true);
+        if (kinds[kind].trains)
+            train(shard);
+        check_ranges(shard, BATCH, true);
+        (void)build_once(shard);
+        check_ranges(shard, BATCH, kinds[kind].exact);
+        build_all(shard);
+        check_ranges(shard, BATCH, kinds[kind].exact);
+        append_years(shard, BATCH, year_of(ROWS));
+        check_ranges(shard, BATCH, kinds[kind].exact);
+        shard_destroy(shard);
+    }
+}
+
+/* The rows that match are looked up again for those alone that came since, and the filters of long ago are forgotten. */
+static void test_filters_are_kept(void **state) {
+    (void)state;
+    enum { ROWS = 70000 };
+    shard_t *shard = make_shard(flat);
+    for (int64_t row = 0; row < ROWS; row += 1000)
+        append_years(shard, 1000, year_of(row));
+    for (int64_t i = 0; i < 20; i++) {
+        check_years(shard, 1000, year_of(i * 3500), year_of(i * 3500 + 4), 10, true);
+        append_years(shard, 1000, year_of(ROWS + i * 1000));
+        check_years(shard, 1000, year_of(i * 3500), year_of(i * 3500 + 4), 10, true);
+        check_years(shard, 1000, year_of(ROWS + i * 1000 - 2), year_of(ROWS + 100000), 10, false);
+        check_years(shard, 1000, year_of(ROWS + i * 1000 + 995), year_of(ROWS + 100000), 10, false);
+    }
+    shard_destroy(shard);
+}
+
+/* A search that began keeps its filter and what matched, whatever is asked and appended meanwhile. */
+static void test_searches_with_filters_meet(void **state) {
+    (void)state;
+    enum { SEARCHES = 12 };
+    shard_t *shard = make_shard(flat);
+    shard_search_t *searches[SEARCHES];
+    float query[DIM] = {0};
+    append_years(shard, 5000, year_of(0));
+    for (int i = 0; i < SEARCHES; i++) {
+        char filter[64];
+        bool done;
+        int length = snprintf(filter, sizeof filter, "year == %lld", (long long)year_of(i));
+        shard_question_t question = {.nq = 1, .dim = DIM, .queries = query, .k = 2, .filter = filter, .filter_size = (size_t)length};
+        assert_ok(shard_search_create(shard, &question, &searches[i], &error), error);
+        assert_ok(shard_search_step(searches[i], 0, &done, &error), error);
+        append_years(shard, 100000, year_of(shard_rows(shard)));
+    }
+    topk_t hits = make_hits(2);
+    for (int i = 0; i < SEARCHES; i++) {
+        bool done = false;
+        while (!done)
+            assert_ok(shard_search_step(searches[i], 0, &done, &error), error);
+        shard_search_result(searches[i], &hits);
+        assert_int_equal(hits.ids[0], i);
+        assert_int_equal(hits.ids[1], -1);
+        shard_search_destroy(searches[i]);
+    }
+    free(hits.ids);
+    shard_destroy(shard);
+}
+
+static void test_wrong_filters_are_refused(void **state) {
+    (void)state;
+    shard_t *shard = make_shard(flat);
+    append_years(shard, 10, 2000);
+    assert_fails(shard_check_filter(shard, "yaer == 1", 9, &error), DFAISS_ERR_ARG, error, "did you mean \"year\"?");
+    assert_fails(shard_check_filter(shard, "year = 1", 8, &error), DFAISS_ERR_ARG, error, "character 6");
+    assert_ok(shard_check_filter(shard, "year == 1", 9, &error), error);
+    float query[DIM] = {0};
+    shard_search_t *search = NULL;
+    shard_question_t question = {.nq = 1, .dim = DIM, .queries = query, .k = 1, .filter = "year", .filter_size = 4};
+    assert_fails(shard_search_create(shard, &question, &search, &error), DFAISS_ERR_ARG, error, "year");
+    shard_destroy(shard);
+    shard = make_shard("{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8}");
+    assert_fails(shard_check_filter(shard, "year == 1", 9, &error), DFAISS_ERR_ARG, error, "declares no attributes");
+    shard_destroy(shard);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_attributes_are_all_or_nothing),
-        cmocka_unit_test(test_columns_need_attributes),
-        cmocka_unit_test(test_attributes_are_counted),
-        cmocka_unit_test(test_snapshot_holds_attributes),
+        cmocka_unit_test(test_attributes_are_all_or_nothing), cmocka_unit_test(test_columns_need_attributes),
+        cmocka_unit_test(test_attributes_are_counted),        cmocka_unit_test(test_snapshot_holds_attributes),
+        cmocka_unit_test(test_filters_find_what_matches),     cmocka_unit_test(test_filters_are_kept),
+        cmocka_unit_test(test_searches_with_filters_meet),    cmocka_unit_test(test_wrong_filters_are_refused),
     };
     if (team_create(2, &team, &error) != DFAISS_OK)
         return 1;
