@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "filter/expression.h"
 #include "shard/search.h"
+#include "shard/training.h"
 
 enum { DIM = 8, SEED = 815 };
 
@@ -140,9 +141,11 @@ static void train(shard_t *shard) {
     enum { SAMPLE = 1000 };
     shard_batch_t batch = make_batch(SAMPLE, 1 << 20);
     assert_ok(shard_sample(shard, ELEMENT_f32, SAMPLE, batch.vectors, batch.vector_bytes, &error), error);
-    assert_ok(shard_train_prepare(shard, &error), error);
-    assert_ok(shard_train_work(shard, &error), error);
-    assert_ok(shard_install(shard, shard_take_trained(shard), &error), error);
+    training_t *training = NULL;
+    assert_ok(training_create(shard, shard_rows(shard), 1, &training, &error), error);
+    assert_ok(training_work(training, &error), error);
+    assert_ok(shard_install(shard, training_take(training), &error), error);
+    training_destroy(training);
     assert_true(shard_advance(shard, INT64_MAX));
 }
 
