@@ -21,13 +21,18 @@ static bool flushing(const shard_t *shard) {
     return shard_indexed(shard) < shard->flush_target;
 }
 
-/* How many rows a block should have at the most. */
+static int64_t limited(int64_t rows, int64_t least, int64_t most) {
+    return rows < least ? least : rows > most ? most : rows;
+}
+
+/* How many rows a block should have at the most: buffer_bsz, but no fewer than are worth the trouble, and no more than fit the memory for them. Where
+ * a block costs a copy of the index, all that fit. */
 static int64_t block_rows(const shard_t *shard) {
     int64_t row_bytes = shard->config->dim * (int64_t)sizeof(float);
-    int64_t rows = (is_opaque(shard) ? OPAQUE_BLOCK_BYTES : BLOCK_BYTES) / row_bytes;
     if (is_opaque(shard))
-        return rows < BLOCK_ROWS_MIN ? BLOCK_ROWS_MIN : rows;
-    return rows < BLOCK_ROWS_MIN ? BLOCK_ROWS_MIN : rows > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX : rows;
+        return limited(OPAQUE_BLOCK_BYTES / row_bytes, BLOCK_ROWS_MIN, INT64_MAX);
+    int64_t fitting = limited(BLOCK_BYTES / row_bytes, BLOCK_ROWS_MIN, BLOCK_ROWS_MAX);
+    return limited(shard->config->buffer_bsz, BLOCK_ROWS_MIN, fitting);
 }
 
 /* Rows that the next block should take in; 0: none for now. Where a block costs a copy of the index, a full buffer is waited for. */
