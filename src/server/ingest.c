@@ -2,9 +2,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/memory.h"
 #include "message/add.h"
 #include "message/named.h"
 #include "server/server_internal.h"
+
+enum {
+    RESERVE_BYTES = 32 << 20, /* of memory that stay free, for searches and for the others on this node */
+    /* Asking the system takes time, so it is done when a share of one in so many of the free memory may have been used up, and now and then. */
+    LOOKS = 64,
+    LOOK_NANOSECONDS = 100000000,
+};
+
+/* The batch is here already. Where little memory is left it is refused, since otherwise the system would end a process of its choice. */
+dfaiss_status_t ingest_admit(server_t *server, const char *index, const transport_message_t *message, dfaiss_error_t *err) {
+    size_t bytes = message->body_size + message->bulk_size;
+    int64_t now = clock_nanoseconds();
+    server->admitted += bytes;
+    if (server->admitted >= server->room / LOOKS || now - server->looked_at >= LOOK_NANOSECONDS) {
+        server->room = memory_available();
+        server->admitted = 0;
+        server->looked_at = now;
+    }
+    if (server->room >= RESERVE_BYTES)
+        return DFAISS_OK;
+    return error_set(err, DFAISS_ERR_MEMORY, index,
+                     "index '%s' takes no batch of %zu bytes: only %zu bytes of memory are free on the node of server %d, and %d are kept free",
+                     index, bytes, server->room, server->number, RESERVE_BYTES);
+}
 
 /* A copy of n numbers that lie unaligned in a message. */
 static dfaiss_status_t copy_numbers(const uint8_t *numbers, int64_t n, void **out, dfaiss_error_t *err) {
@@ -54,6 +80,7 @@ static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **host
     if (decoded.dim != shard_config((*hosted)->shard)->dim)
         return error_set(err, DFAISS_ERR_ARG, decoded.index, "vectors of dimension %lld; index '%s' has %lld", (long long)decoded.dim, decoded.index,
                          (long long)shard_config((*hosted)->shard)->dim);
+    TRY(ingest_admit(server, decoded.index, message, err));
     shard_batch_t batch;
     dfaiss_status_t status = make_batch(&decoded, message, &batch, err);
     if (status == DFAISS_OK)

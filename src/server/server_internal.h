@@ -258,6 +258,8 @@ void request_set_nprobe(server_t *server, request_t *request);
 void request_set_threads(server_t *server, request_t *request);
 void request_shutdown(server_t *server, request_t *request);
 
+/* ERR_MEMORY, naming bytes, where there is too little memory for what a message brings. */
+CHECKED dfaiss_status_t ingest_admit(server_t *server, const char *index, const transport_message_t *message, dfaiss_error_t *err);
 /* Answers adds that were held back, where the builder has caught up. */
 bool held_adds_advance(server_t *server);
 /* Ends flushes whose rows are all indexed. */
@@ -337,6 +339,10 @@ struct server {
 
     request_t *control;   /* control requests: running or waiting */
     request_t *held_adds; /* taken in, to be answered when the builder has caught up */
+
+    size_t room;     /* bytes of memory that were free when they were looked at */
+    size_t admitted; /* bytes that have come since */
+    int64_t looked_at;
 
     training_part_t *training_parts;
     course_t *courses;

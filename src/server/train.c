@@ -19,6 +19,7 @@ static dfaiss_status_t take_sample(server_t *server, request_t *request, dfaiss_
     hosted_t *hosted;
     TRY(message_add_decode(MESSAGE_SAMPLE, message->body, message->body_size, message->bulk_size, &add, err));
     TRY(hosted_get(server, add.index, &hosted, err));
+    TRY(ingest_admit(server, add.index, message, err));
     TRY(shard_sample(hosted->shard, add.element, add.n, message->bulk, message->bulk_size, err));
     message->bulk = NULL;
     return DFAISS_OK;

@@ -389,6 +389,32 @@ static void test_training_without_memory(void **state) {
     free(base);
 }
 
+/* Vectors that wait for training must not grow until the system ends a server. */
+static void test_adding_without_memory(void **state) {
+    (void)state;
+    start_over();
+    float *base = api_vectors(200, DIM, 17);
+    dfaiss_batch_t batch = {.element = DFAISS_F32, .n = 10, .dim = DIM, .vectors = base + 100 * DIM};
+    api_create("full", lists_config, false);
+    for (int i = 0; i < 10; i++) {
+        dfaiss_batch_t first = {.element = DFAISS_F32, .n = 10, .dim = DIM, .vectors = base + 10 * i * DIM};
+        assert_ok(dfaiss_add(job.client, "full", &first, NULL, &job.error), job.error);
+    }
+    make("no-memory");
+    /* Servers look at their memory now and then; what comes until then is little in comparison. */
+    dfaiss_status_t status = DFAISS_OK;
+    int64_t taken = 100;
+    for (; status == DFAISS_OK; taken += status == DFAISS_OK ? 10 : 0)
+        status = dfaiss_add(job.client, "full", &batch, NULL, &job.error);
+    assert_fails(status, DFAISS_ERR_MEMORY, job.error, "1000 bytes of memory are free");
+    assert_int_equal(api_ntotal("full"), taken);
+    take_away("no-memory");
+    assert_ok(dfaiss_add(job.client, "full", &batch, NULL, &job.error), job.error);
+    assert_int_equal(api_ntotal("full"), taken + 10);
+    api_drop("full");
+    free(base);
+}
+
 static void test_indexing_without_memory(void **state) {
     (void)state;
     start_over();
@@ -539,6 +565,7 @@ static int run(void) {
         cmocka_unit_test(test_drop_while_training),
         cmocka_unit_test(test_failed_training),
         cmocka_unit_test(test_training_without_memory),
+        cmocka_unit_test(test_adding_without_memory),
         cmocka_unit_test(test_indexing_without_memory),
         cmocka_unit_test(test_training_by_itself),
         cmocka_unit_test(test_local_training_by_itself),
