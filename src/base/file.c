@@ -185,11 +185,13 @@ dfaiss_status_t file_remove_tree(const char *path, dfaiss_error_t *err) {
     return DFAISS_OK;
 }
 
-static dfaiss_status_t checksum_opened(int descriptor, const char *path, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err) {
+static dfaiss_status_t checksum_opened(int descriptor, const char *path, uint64_t *checksum, uint64_t *bytes, content_sum_t *sum,
+                                       dfaiss_error_t *err) {
     XXH3_state_t *state = XXH3_createState();
     char *piece = malloc(PIECE);
     dfaiss_status_t status = DFAISS_OK;
     uint64_t total = 0;
+    content_sum_t found = {0};
     if (!state || !piece || XXH3_64bits_reset(state) != XXH_OK)
         status = error_memory(err, PIECE, "a checksum");
     while (status == DFAISS_OK) {
@@ -199,22 +201,29 @@ static dfaiss_status_t checksum_opened(int descriptor, const char *path, uint64_
         if (got <= 0)
             break;
         XXH3_64bits_update(state, piece, (size_t)got);
+        content_sum_add(&found, total, piece, (size_t)got);
         total += (uint64_t)got;
     }
     if (status == DFAISS_OK) {
         *checksum = XXH3_64bits_digest(state);
         *bytes = total;
+        *sum = found;
     }
     free(piece);
     XXH3_freeState(state);
     return status;
 }
 
-dfaiss_status_t file_checksum(const char *path, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err) {
+dfaiss_status_t file_checksum_and_sum(const char *path, uint64_t *checksum, uint64_t *bytes, content_sum_t *sum, dfaiss_error_t *err) {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return error_system(err, "open", path, errno);
-    dfaiss_status_t status = checksum_opened(descriptor, path, checksum, bytes, err);
+    dfaiss_status_t status = checksum_opened(descriptor, path, checksum, bytes, sum, err);
     close(descriptor);
     return status;
+}
+
+dfaiss_status_t file_checksum(const char *path, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err) {
+    content_sum_t sum;
+    return file_checksum_and_sum(path, checksum, bytes, &sum, err);
 }

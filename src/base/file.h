@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/content_sum.h"
 #include "base/error.h"
 
 /* Path A/B in a caller's buffer; ERR_ARG where it does not fit. */
@@ -34,5 +35,8 @@ CHECKED dfaiss_status_t file_remove_tree(const char *path, dfaiss_error_t *err);
 
 /* The XXH3 64-bit checksum and the size of a file's bytes, read in pieces. */
 CHECKED dfaiss_status_t file_checksum(const char *path, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err);
+
+/* The same, and the sum over its content (base/content_sum.h) for comparison with what was meant to be written. */
+CHECKED dfaiss_status_t file_checksum_and_sum(const char *path, uint64_t *checksum, uint64_t *bytes, content_sum_t *sum, dfaiss_error_t *err);
 
 #endif

@@ -245,7 +245,8 @@ static dfaiss_status_t move_rows(hdf5_dataset_t *dataset, int64_t first, int64_t
     hid_t in_file = H5Dget_space(dataset->id);
     hid_t in_memory = H5Screate_simple(dataset->rank, count, NULL);
     herr_t moved = transfer(dataset, type, in_file, in_memory, first, rows, from, to);
-    dfaiss_status_t status = moved >= 0 ? DFAISS_OK : hdf5_failed(dataset->file, to ? "read dataset" : "write dataset", dataset->name);
+    bool done = moved >= 0 && !dataset->file->device->action;
+    dfaiss_status_t status = done ? DFAISS_OK : hdf5_failed(dataset->file, to ? "read dataset" : "write dataset", dataset->name);
     if (in_memory >= 0)
         H5Sclose(in_memory);
     if (in_file >= 0)

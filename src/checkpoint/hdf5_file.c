@@ -2,36 +2,40 @@
 #include "checkpoint/hdf5_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/file.h"
-#include "base/log.h"
 
 enum { TEXT_BYTES_MOST = 1 << 26, ROOT_ATTRIBUTES_MOST = 64 };
 
 /* ---- errors ---- */
 
-/* What HDF5's error stack says: the innermost message, and the errno that one of the messages names. */
+/* The innermost message of HDF5's error stack. */
 typedef struct complaint {
     char text[256];
-    int errno_value;
 } complaint_t;
 
 static herr_t note_message(unsigned depth, const H5E_error2_t *message, void *context) {
     complaint_t *complaint = context;
-    const char *text = message->desc ? message->desc : "";
     if (depth == 0)
-        snprintf(complaint->text, sizeof complaint->text, "%s", text);
-    for (const char *at = text; (at = strstr(at, "errno = "));)
-        complaint->errno_value = atoi(at += strlen("errno = "));
+        snprintf(complaint->text, sizeof complaint->text, "%s", message->desc ? message->desc : "");
     return 0;
+}
+
+/* What the device cannot give back is damaged. */
+static dfaiss_status_t device_failed(const hdf5_file_t *file, const char *action) {
+    int failure = file->device->errno_value;
+    if (file->writing || failure != EIO)
+        return error_system(file->err, action, file->path, failure);
+    return error_set(file->err, DFAISS_ERR_CHECKPOINT, file->path, "cannot %s %s: %s", action, file->path, strerror(failure));
 }
 
 dfaiss_status_t hdf5_failed(hdf5_file_t *file, const char *action, const char *object) {
@@ -40,8 +44,8 @@ dfaiss_status_t hdf5_failed(hdf5_file_t *file, const char *action, const char *o
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_message, &complaint);
     H5Eclear2(H5E_DEFAULT);
     snprintf(whole, sizeof whole, "%s%s%s%s", action, object ? " " : "", object ? object : "", object ? " of" : "");
-    if (complaint.errno_value > 0)
-        return error_system(file->err, whole, file->path, complaint.errno_value);
+    if (file->device->action)
+        return device_failed(file, whole);
     return error_set(file->err, file->writing ? DFAISS_ERR_IO : DFAISS_ERR_CHECKPOINT, file->path, "cannot %s %s: HDF5 says \"%s\"", whole,
                      file->path, complaint.text);
 }
@@ -66,21 +70,21 @@ static void be_loud_again(hdf5_file_t *file) {
     H5Eset_auto2(H5E_DEFAULT, file->print, file->print_context);
 }
 
-/* How files are opened: no locks, and closing a file closes what is open inside. The 1.10 format has checksums on everything but the data itself. */
-static hid_t access_properties(void) {
+/* How files are opened: on our device, and closing a file closes what is open inside. The 1.10 format has checksums on everything but the data
+ * itself.
+ */
+static hid_t access_properties(hdf5_device_t *device) {
     hid_t list = H5Pcreate(H5P_FILE_ACCESS);
     if (list < 0)
         return list;
-    herr_t made = H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
+    herr_t made = hdf5_device_use(list, device);
+    if (made >= 0)
+        made = H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
     /* What HDF5 holds back it may fail to write where nobody looks; streams gather small pieces already. */
     if (made >= 0)
         made = H5Pset_sieve_buf_size(list, 0);
     if (made >= 0)
         made = H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110);
-#ifdef DFAISS_HDF5_HAS_FILE_LOCKING
-    if (made >= 0)
-        made = H5Pset_file_locking(list, 0, 1);
-#endif
     if (made >= 0)
         return list;
     H5Pclose(list);
@@ -98,9 +102,8 @@ static hid_t creation_properties(void) {
 }
 
 /* HDF5 forgets its error with the next call: a failure is told before anything is closed. */
-static dfaiss_status_t open_file(hdf5_file_t *file) {
-    be_quiet(file);
-    hid_t access = access_properties();
+static dfaiss_status_t open_on_device(hdf5_file_t *file) {
+    hid_t access = access_properties(file->device);
     hid_t creation = creation_properties();
     if (access >= 0 && creation >= 0)
         file->id = file->writing ? H5Fcreate(file->path, H5F_ACC_TRUNC, creation, access) : H5Fopen(file->path, H5F_ACC_RDONLY, access);
@@ -109,20 +112,34 @@ static dfaiss_status_t open_file(hdf5_file_t *file) {
         H5Pclose(creation);
     if (access >= 0)
         H5Pclose(access);
+    return status;
+}
+
+static dfaiss_status_t open_file(hdf5_file_t *file) {
+    be_quiet(file);
+    dfaiss_status_t status = open_on_device(file);
     if (status == DFAISS_OK)
         return status;
     be_loud_again(file);
-    /* Creation may fail after the file was made. */
+    hdf5_device_release(file->device);
+    file->device = NULL;
     if (file->writing)
-        unlink(file->path);
+        (void)fault_remove(file->path);
     return status;
 }
 
 dfaiss_status_t hdf5_create(hdf5_file_t *file, const char *path, dfaiss_error_t *err) {
     *file = (hdf5_file_t){.id = H5I_INVALID_HID, .path = path, .writing = true, .err = err};
-    if (unlink(path) != 0 && errno != ENOENT)
+    if (fault_remove(path) != 0 && errno != ENOENT)
         return error_system(err, "replace", path, errno);
-    return open_file(file);
+    int descriptor = fault_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0)
+        return error_system(err, "create", path, errno);
+    file->device = hdf5_device_create(descriptor, true, 0);
+    if (file->device)
+        return open_file(file);
+    (void)fault_remove(path);
+    return error_memory(err, sizeof *file->device, path);
 }
 
 dfaiss_status_t hdf5_open(hdf5_file_t *file, const char *path, dfaiss_error_t *err) {
@@ -131,15 +148,11 @@ dfaiss_status_t hdf5_open(hdf5_file_t *file, const char *path, dfaiss_error_t *e
     if (status == DFAISS_ERR_DATA)
         return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is not a regular file", path);
     TRY(status);
-    return open_file(file);
-}
-
-/* The descriptor behind a file; -1 where it cannot be had. */
-static int descriptor_of(const hdf5_file_t *file) {
-    void *handle = NULL;
-    if (H5Fget_vfd_handle(file->id, H5P_DEFAULT, &handle) < 0 || !handle)
-        return -1;
-    return *(int *)handle;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return error_system(err, "open", path, errno);
+    file->device = hdf5_device_create(descriptor, false, file->bytes);
+    return file->device ? open_file(file) : error_memory(err, sizeof *file->device, path);
 }
 
 static dfaiss_status_t sync_folder(const char *path, dfaiss_error_t *err) {
@@ -151,52 +164,36 @@ static dfaiss_status_t sync_folder(const char *path, dfaiss_error_t *err) {
     return file_sync_directory(slash ? folder : ".", err);
 }
 
-/* Closing writes once more (the mark that the file is open for writing goes), hence the second sync. */
+/* HDF5 writes until it has closed the file. What the device could not do it does not know. */
 static dfaiss_status_t finish_writing(hdf5_file_t *file) {
-    if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0)
-        return hdf5_failed(file, "flush", NULL);
-    int descriptor = descriptor_of(file);
-    if (descriptor >= 0 && fsync(descriptor) != 0)
-        return error_system(file->err, "sync", file->path, errno);
     if (H5Fclose(file->id) < 0)
         return hdf5_failed(file, "close", NULL);
     file->id = H5I_INVALID_HID;
-    TRY(file_sync(file->path, file->err));
+    hdf5_device_sync(file->device);
+    hdf5_device_close(file->device);
+    if (file->device->action)
+        return device_failed(file, file->device->action);
+    file->bytes = file->device->bytes;
+    file->sum = file->device->sum;
     return sync_folder(file->path, file->err);
 }
 
-/* HDF5 cannot give up a file that it cannot write: closing it fails, and the end of the process then trips over what is left. So what it still holds
- * goes to memory in the file's place, or where there is none to a file that was emptied and has room again. Only a limit of file sizes (RLIMIT_FSIZE,
- * with SIGXFSZ ignored) holds there too. */
-static void divert_writes(const hdf5_file_t *file) {
-    int descriptor = descriptor_of(file);
-    int memory = descriptor >= 0 ? memfd_create("dfaiss", MFD_CLOEXEC) : -1;
-    if (memory >= 0 && dup2(memory, descriptor) < 0)
-        log_write(LOG_LEVEL_WARNING, "%s cannot be given up: HDF5 may fail when the process ends", file->path);
-    else if (memory < 0 && descriptor >= 0 && ftruncate(descriptor, 0) != 0)
-        log_write(LOG_LEVEL_WARNING, "%s cannot be emptied: HDF5 may fail when the process ends", file->path);
-    if (memory >= 0)
-        close(memory);
-}
-
 static void discard(hdf5_file_t *file) {
-    if (file->id >= 0) {
-        divert_writes(file);
+    file->device->given_up = true;
+    if (file->id >= 0)
         H5Fclose(file->id);
-        file->id = H5I_INVALID_HID;
-    }
-    unlink(file->path);
+    (void)fault_remove(file->path);
 }
 
 dfaiss_status_t hdf5_close(hdf5_file_t *file, dfaiss_status_t status) {
-    if (file->writing) {
-        if (status == DFAISS_OK)
-            status = finish_writing(file);
-        if (status != DFAISS_OK)
-            discard(file);
-    } else if (H5Fclose(file->id) < 0 && status == DFAISS_OK) {
+    if (file->writing && status == DFAISS_OK)
+        status = finish_writing(file);
+    else if (!file->writing && H5Fclose(file->id) < 0 && status == DFAISS_OK)
         status = hdf5_failed(file, "close", NULL);
-    }
+    if (file->writing && status != DFAISS_OK)
+        discard(file);
+    hdf5_device_release(file->device);
+    file->device = NULL;
     file->id = H5I_INVALID_HID;
     be_loud_again(file);
     return status;

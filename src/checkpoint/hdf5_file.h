@@ -1,7 +1,7 @@
 /* HDF5 as the checkpoint uses it: every call checked, texts that name file and object, nothing believed that a file says. Private to this room.
  *
- * Files are opened without HDF5's file locking, and written in the 1.10 format, whose own structures carry checksums. While a file is open HDF5's
- * automatic error printing is off in this thread; its innermost message, and the errno it names, go into our error. One thread at a time.
+ * Files are never locked, and written in the 1.10 format, whose own structures carry checksums. While a file is open HDF5's automatic error printing
+ * is off in this thread; its innermost message, or why the device failed, goes into our error. One thread at a time.
  *
  * A file carries the error that all calls on it fill: they return a status and take no error of their own.
  */
@@ -15,6 +15,7 @@
 #include <hdf5.h>
 
 #include "base/error.h"
+#include "checkpoint/hdf5_device.h"
 
 /* ---- files ---- */
 
@@ -22,7 +23,9 @@ typedef struct hdf5_file {
     hid_t id; /* negative: not open */
     const char *path;
     bool writing;
-    uint64_t bytes; /* of a file that is read: no dataset can hold more */
+    hdf5_device_t *device; /* owned */
+    uint64_t bytes;        /* of a file that is read: no dataset can hold more; of one that was written, when it is closed */
+    content_sum_t sum;     /* of the latter: what it must hold */
     dfaiss_error_t *err;
     H5E_auto2_t print; /* the error printing of before, put back at the end */
     void *print_context;

@@ -8,6 +8,8 @@
 
 #include <xxhash.h>
 
+#include "base/fault.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "checkpoint/shard_parts.h"
 
@@ -103,12 +105,37 @@ static dfaiss_status_t write_all(hdf5_file_t *file, const shard_content_t *conte
     return shard_attributes_write(file, content);
 }
 
-dfaiss_status_t shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err) {
-    hdf5_file_t file;
+static dfaiss_status_t write_file(const char *path, const shard_content_t *content, hdf5_file_t *file, dfaiss_error_t *err) {
     TRY(check_content(path, content, err));
-    TRY(hdf5_create(&file, path, err));
-    dfaiss_status_t status = write_all(&file, content);
-    return hdf5_close(&file, status);
+    TRY(hdf5_create(file, path, err));
+    return hdf5_close(file, write_all(file, content));
+}
+
+dfaiss_status_t shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err) {
+    hdf5_file_t written;
+    return write_file(path, content, &written, err);
+}
+
+/* ---- verifying ---- */
+
+static dfaiss_status_t compare_with_file(const char *path, const hdf5_file_t *written, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err) {
+    content_sum_t sum = {0};
+    uint64_t found = 0;
+    dfaiss_status_t status = file_checksum_and_sum(path, checksum, &found, &sum, err);
+    if (status == DFAISS_OK && (found != written->bytes || !content_sum_equal(&sum, &written->sum)))
+        status = error_set(err, DFAISS_ERR_IO, path, "%s: what is read back is not what was written: %" PRIu64 " bytes of %" PRIu64 "%s", path, found,
+                           written->bytes, found == written->bytes ? ", and some of them are others" : "");
+    *bytes = found;
+    return status;
+}
+
+dfaiss_status_t shard_file_save(const char *path, const shard_content_t *content, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err) {
+    hdf5_file_t written;
+    TRY(write_file(path, content, &written, err));
+    dfaiss_status_t status = compare_with_file(path, &written, checksum, bytes, err);
+    if (status != DFAISS_OK)
+        (void)fault_remove(path);
+    return status;
 }
 
 /* ---- reading ---- */

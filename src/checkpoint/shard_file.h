@@ -34,6 +34,10 @@ typedef struct shard_content {
 /* Writes a file and syncs it with its folder. A row range that is only partly indexed inside a batch is handled. On failure no file is left. */
 CHECKED dfaiss_status_t shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err);
 
+/* The same, and then every byte is read back and compared with what was written (ERR_IO where they differ): *checksum and *bytes are those of the
+ * file, for the manifest. */
+CHECKED dfaiss_status_t shard_file_save(const char *path, const shard_content_t *content, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err);
+
 /* Reads a file whose checksum the caller has verified or not: every length, count and offset is checked all the same; ERR_CHECKPOINT names file and
  * dataset. A file of a newer format version is refused by name. Batches come back cut anew: runs of consecutive ids without an ids array, vectors
  * that are not indexed yet in batches of about 16 MiB, and no batch is partly indexed. On failure *content is empty. */

@@ -10,13 +10,22 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 dfaiss_status_t __real_shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err);
+dfaiss_status_t __real_shard_file_save(const char *path, const shard_content_t *content, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err);
 dfaiss_status_t __real_shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err);
 dfaiss_status_t __wrap_shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err);
+dfaiss_status_t __wrap_shard_file_save(const char *path, const shard_content_t *content, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err);
 dfaiss_status_t __wrap_shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err);
 
 dfaiss_status_t __wrap_shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err) {
     pthread_mutex_lock(&lock);
     dfaiss_status_t status = __real_shard_file_write(path, content, err);
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+dfaiss_status_t __wrap_shard_file_save(const char *path, const shard_content_t *content, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err) {
+    pthread_mutex_lock(&lock);
+    dfaiss_status_t status = __real_shard_file_save(path, content, checksum, bytes, err);
     pthread_mutex_unlock(&lock);
     return status;
 }
