@@ -1,4 +1,5 @@
-/* FETCH: the metadata of some rows of one server's shard, as a search named them. The answer's body is a block for each row, in order. */
+/* FETCH: the metadata of some rows of one server's shard, as a search named them. The answer's body is a block for each row, in order;
+ * where they are large, of the first ones alone, but at least of one. */
 #ifndef MESSAGE_FETCH_H
 #define MESSAGE_FETCH_H
 

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 
 static dfaiss_status_t check_mpi(MPI_Comm communicator, dfaiss_error_t *err) {
-    int begun = 0, ended = 0;
+    int begun = 0, ended = 0, between_groups = 0;
     if (MPI_Initialized(&begun) != MPI_SUCCESS || MPI_Finalized(&ended) != MPI_SUCCESS || !begun || ended)
         return error_set(err, DFAISS_ERR_STATE, "MPI", "MPI %s; a world lives between MPI_Init and MPI_Finalize",
                          ended ? "is finalised" : "is not initialised");
     if (communicator == MPI_COMM_NULL)
         return error_set(err, DFAISS_ERR_ARG, "communicator", "communicator is MPI_COMM_NULL; a communicator is needed");
+    if (MPI_Comm_test_inter(communicator, &between_groups) != MPI_SUCCESS || between_groups)
+        return error_set(err, DFAISS_ERR_ARG, "communicator", "communicator is an intercommunicator; one of a single group is needed");
     return DFAISS_OK;
 }
 

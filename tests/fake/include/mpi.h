@@ -17,6 +17,12 @@ static inline int MPI_Finalized(int *ended) {
     return MPI_SUCCESS;
 }
 
+static inline int MPI_Comm_test_inter(MPI_Comm communicator, int *between_groups) {
+    (void)communicator;
+    *between_groups = 0;
+    return MPI_SUCCESS;
+}
+
 static inline int MPI_Query_thread(int *threads) {
     *threads = MPI_THREAD_FUNNELED;
     return MPI_SUCCESS;
