@@ -1,6 +1,6 @@
 /* The public calls of several clients at once, against servers that are threads of the same process (tests/fake): requests that are under way
- * together and end in any order, indexes that are loaded anew while they are used, and a shut-down in the middle of everything. An argument is
- * another seed.
+ * together and end in any order, indexes that are trained, or loaded anew, while they are used, and a shut-down in the middle of everything. An
+ * argument is another seed.
  */
 #include "check.h"
 
@@ -203,6 +203,69 @@ static void test_loaded_anew_while_used(void **state) {
     fake_job_run_alone(22, true, play_reload);
 }
 
+/* ---- training beside everything else ---- */
+
+static const char *const trained_configs[] = {
+    "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 8, \"centroids\": 8, \"nprobe\": 8, \"train_num\": 150}",
+    "{\"index_builder_type\": \"ivfsq\", \"metric\": \"dot\", \"dim\": 8, \"centroids\": 8, \"train_num\": 100, \"training\": \"local\"}",
+    "{\"index_builder_type\": \"hnswsq\", \"metric\": \"cosine\", \"dim\": 8}",
+    "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 8, \"infer_centroids\": true, \"training\": \"local\"}",
+};
+enum { TRAINED = sizeof trained_configs / sizeof *trained_configs, TRAINED_ROUNDS = 12 };
+
+static void look_at_training(member_t *member, const char *index) {
+    dfaiss_state_t state;
+    float *centroids = NULL;
+    int64_t lists, dim;
+    dfaiss_status_t status = dfaiss_get_centroids(member->client, index, member->number, &centroids, &lists, &dim, &member->error);
+    if (status != DFAISS_ERR_UNSUPPORTED)
+        expect_possible(member, status);
+    free(centroids);
+    expect_possible(member, dfaiss_get_state(member->client, index, &state, &member->error));
+}
+
+/* Client 0 asks for training and another client too, and where the configuration says so it begins by itself. */
+static void train_and_use(member_t *member, const char *index) {
+    for (int round = 0; round < TRAINED_ROUNDS; round++) {
+        use(member, index);
+        look_at_training(member, index);
+        if (member->number == 0 && round == TRAINED_ROUNDS / 2)
+            expect_possible(member, dfaiss_train_start(member->client, index, &member->error));
+        if (member->number == 1 && round % 4 == 3)
+            expect_possible(member, dfaiss_train(member->client, index, &member->error));
+        if (member->number == 2 && round % 4 == 2)
+            expect_possible(member, dfaiss_save_index(member->client, index, NULL, &member->error));
+    }
+}
+
+static void play_training(member_t *member) {
+    const char *const index = "learned";
+    for (int i = 0; i < 2 * TRAINED; i++) {
+        dfaiss_state_t state = DFAISS_NOT_TRAINED;
+        bool dropped_meanwhile = i >= TRAINED;
+        if (member->number == 0)
+            fake_create(member, index, trained_configs[i % TRAINED], NULL);
+        fake_meet(member);
+        train_and_use(member, index);
+        if (!dropped_meanwhile)
+            fake_meet(member);
+        if (member->number == 0 && !dropped_meanwhile) {
+            expect_ok(member, dfaiss_wait_state(member->client, index, DFAISS_ADD, 0, &member->error));
+            expect_ok(member, dfaiss_flush(member->client, index, &member->error));
+            expect_ok(member, dfaiss_get_state(member->client, index, &state, &member->error));
+            expect(state == DFAISS_TRAINED);
+        }
+        if (member->number == 0)
+            expect_ok(member, dfaiss_drop_index(member->client, index, &member->error));
+        fake_meet(member);
+    }
+}
+
+static void test_training_beside_everything(void **state) {
+    (void)state;
+    fake_job_run_alone(24, true, play_training);
+}
+
 /* ---- a shut-down in the middle ---- */
 
 static void play_until_shut_down(member_t *member) {
@@ -234,6 +297,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests_under_way),
         cmocka_unit_test(test_loaded_anew_while_used),
+        cmocka_unit_test(test_training_beside_everything),
         cmocka_unit_test(test_shut_down_by_one_client),
     };
     fake_job_begin(argc, argv);
