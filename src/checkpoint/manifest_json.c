@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 static const char format_name[] = "dfaiss manifest";
+
+enum { VERSION_WITHOUT_CHECKSUM = 1, SEAL_BYTES = 64 };
 
 /* ---- what a generation obeys ---- */
 
@@ -99,6 +103,28 @@ static json_t *encode_generation(const manifest_generation_t *generation) {
                      generation->own_ids ? "own" : "assigned", "config", generation->config, "files", files);
 }
 
+/* The end of a text: its last key, the checksum of all that stands before. */
+static void make_seal(const char *text, size_t size, char *seal) {
+    snprintf(seal, SEAL_BYTES, ",\n  \"xxh3\": \"%016" PRIx64 "\"\n}\n", (uint64_t)XXH3_64bits(text, size));
+}
+
+/* The object's text with the seal in the place of its final brace; NULL where there is no memory. */
+static char *sealed(const json_t *root) {
+    static const char end[] = "\n}";
+    char seal[SEAL_BYTES], *text = json_dumps(root, JSON_INDENT(2)), *made = NULL;
+    if (!text)
+        return NULL;
+    size_t size = strlen(text) - strlen(end);
+    make_seal(text, size, seal);
+    made = malloc(size + strlen(seal) + 1);
+    if (made) {
+        memcpy(made, text, size);
+        memcpy(made + size, seal, strlen(seal) + 1);
+    }
+    free(text);
+    return made;
+}
+
 dfaiss_status_t manifest_encode(const manifest_t *manifest, char **text, dfaiss_error_t *err) {
     json_t *generations = json_array();
     bool whole = generations != NULL;
@@ -109,7 +135,7 @@ dfaiss_status_t manifest_encode(const manifest_t *manifest, char **text, dfaiss_
         root = json_pack("{s:s, s:i, s:s, s:O}", "format", format_name, "version", (int)MANIFEST_VERSION, "index", manifest->index, "generations",
                          generations);
     json_decref(generations);
-    char *made = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    char *made = root ? sealed(root) : NULL;
     json_decref(root);
     if (!made)
         return error_set(err, DFAISS_ERR_MEMORY, manifest->index, "not enough memory for the manifest of index %s", manifest->index);
@@ -244,7 +270,18 @@ static dfaiss_status_t decode_generations(const place_t *place, const json_t *ro
     return DFAISS_OK;
 }
 
-static dfaiss_status_t decode_root(const place_t *place, const char *index, const json_t *root, manifest_t *out) {
+static dfaiss_status_t check_seal(const place_t *place, const char *text, size_t size) {
+    char seal[SEAL_BYTES];
+    make_seal(text, 0, seal);
+    size_t length = strlen(seal);
+    if (size >= length)
+        make_seal(text, size - length, seal);
+    if (size >= length && memcmp(text + size - length, seal, length) == 0)
+        return DFAISS_OK;
+    return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path, "%s is damaged: its content does not fit the checksum at its end", place->path);
+}
+
+static dfaiss_status_t decode_root(const place_t *place, const char *index, const json_t *root, const char *text, size_t size, manifest_t *out) {
     char format[32] = "";
     int64_t version = 0;
     if (!json_is_object(root))
@@ -256,6 +293,8 @@ static dfaiss_status_t decode_root(const place_t *place, const char *index, cons
     if (version > MANIFEST_VERSION)
         return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path,
                          "%s: the manifest has version %" PRId64 "; this dfaiss reads up to version %d", place->path, version, MANIFEST_VERSION);
+    if (version > VERSION_WITHOUT_CHECKSUM)
+        TRY(check_seal(place, text, size));
     TRY(decode_text(place, root, "index", out->index, sizeof out->index));
     if (strcmp(out->index, index) != 0)
         return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path, "%s: index: expected \"%s\", found \"%s\"", place->path, index, out->index);
@@ -269,7 +308,7 @@ dfaiss_status_t manifest_decode(const char *path, const char *index, const char 
         return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s: line %d is not JSON: %s", path, failure.line, failure.text);
     manifest_t made = {0};
     place_t place = {.path = path, .err = err};
-    dfaiss_status_t status = decode_root(&place, index, root, &made);
+    dfaiss_status_t status = decode_root(&place, index, root, text, size, &made);
     json_decref(root);
     if (status != DFAISS_OK)
         manifest_clear(&made);

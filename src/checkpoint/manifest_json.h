@@ -5,12 +5,13 @@
 #include "checkpoint/manifest.h"
 
 /* The version of the manifest's format that this program writes, and the newest that it reads. */
-enum { MANIFEST_VERSION = 1 };
+enum { MANIFEST_VERSION = 2 };
 
 /* The text of a manifest: malloc'ed, the caller's. */
 CHECKED dfaiss_status_t manifest_encode(const manifest_t *manifest, char **text, dfaiss_error_t *err);
 
-/* Reads a text back; `path` names the file in errors, `index` is the name that must stand in it. ERR_CHECKPOINT names what is wrong. */
+/* Reads a text back; `path` names the file in errors, `index` is the name that must stand in it. ERR_CHECKPOINT names what is wrong; a text of
+ * version 2 ends with a checksum, by which any change of it is noticed. */
 CHECKED dfaiss_status_t manifest_decode(const char *path, const char *index, const char *text, size_t size, manifest_t *out, dfaiss_error_t *err);
 
 /* What every generation obeys: numbers in range, one file per server with the server's name. Fails with `code`; `where` names it in errors. */

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <xxhash.h>
+
 #include "base/file.h"
 #include "base/log.h"
 #include "checkpoint/manifest.h"
@@ -300,6 +302,13 @@ static void test_verify_file(void **state) {
     assert_fails(manifest_verify_file(storage, "a", 1, &file, &err), DFAISS_ERR_CHECKPOINT, err, "not a regular file");
 }
 
+/* The checksum at the end is made to fit again, so that what is found wrong is what was changed; for a text that still ends with one. */
+static void seal(char *text) {
+    char *end = strstr(text, ",\n  \"xxh3\": \"");
+    if (end)
+        sprintf(end, ",\n  \"xxh3\": \"%016" PRIx64 "\"\n}\n", (uint64_t)XXH3_64bits(text, (size_t)(end - text)));
+}
+
 /* A whole manifest as text, with one part replaced by another. */
 static char *damaged_text(const char *part, const char *instead) {
     char path[PATH_MAX], *text = NULL, *out = NULL;
@@ -311,6 +320,7 @@ static char *damaged_text(const char *part, const char *instead) {
         fail_msg("%s is not in %s", part, text);
     assert_true(asprintf(&out, "%.*s%s%s", (int)(at - text), text, instead, at + strlen(part)) > 0);
     free(text);
+    seal(out);
     return out;
 }
 
@@ -322,8 +332,8 @@ static void test_damages(void **state) {
         {"{", "[", "is not JSON"},
         {"\"format\": \"dfaiss manifest\"", "\"format\": \"other\"", "format: expected \"dfaiss manifest\", found \"other\""},
         {"\"format\": \"dfaiss manifest\",", "", "format: expected a short text, found nothing"},
-        {"\"version\": 1", "\"version\": 2", "has version 2; this dfaiss reads up to version 1"},
-        {"\"version\": 1", "\"version\": \"1\"", "version: expected an integer"},
+        {"\"version\": 2", "\"version\": 3", "has version 3; this dfaiss reads up to version 2"},
+        {"\"version\": 2", "\"version\": \"2\"", "version: expected an integer"},
         {"\"index\": \"whole\"", "\"index\": \"other\"", "index: expected \"whole\", found \"other\""},
         {"\"number\": 2", "\"number\": 1", "expected ascending numbers, found 1 after 1"},
         {"\"number\": 2", "\"number\": -2", "generations[1]: number: expected an integer from 0"},
@@ -342,6 +352,7 @@ static void test_damages(void **state) {
         {"\"checksum\": \"00000000deadbeef\"", "\"checksum\": \"00000000DEADBEEF\"", "checksum: expected 16"},
         {"\"files\": [", "\"files\": 5, \"old\": [", "files: expected an array, found 5"},
         {"\"generations\": [", "\"generations\": [], \"old\": [", "generations: expected at least one"},
+        {",\n  \"xxh3\"", ",\n  \"xxh4\"", "does not fit the checksum at its end"},
         {"\"generations\": [", "\"generations\": [7,", "generations[0]: this entry: expected an object, found 7"},
     };
     assert_ok(commit("whole", 1, 2, false), err);
@@ -359,19 +370,54 @@ static void test_damages(void **state) {
     }
 }
 
-static void test_every_truncation(void **state) {
+static void put_bytes(const char *index, const char *text, size_t size) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s/manifest.json", storage, index);
+    assert_ok(file_replace(path, text, size, &err), err);
+}
+
+/* Every bit, turned round; the file, cut off anywhere, and with something behind it. */
+static void test_every_change_is_noticed(void **state) {
     (void)state;
+    manifest_t manifest = {0};
     assert_ok(commit("whole", 1, 2, false), err);
+    assert_ok(commit("whole", 2, 2, false), err);
     char *whole = damaged_text("{", "{");
     size_t length = strlen(whole);
-    for (size_t kept = 0; kept < length; kept += 13) {
-        manifest_t manifest = {0};
-        char *cut = strndup(whole, kept);
-        put_text("whole", cut);
-        assert_fails(manifest_read(storage, "whole", &manifest, &err), DFAISS_ERR_CHECKPOINT, err, "is not JSON");
-        free(cut);
+    for (size_t bit = 0; bit < 8 * length; bit += 5) {
+        whole[bit / 8] = (char)(whole[bit / 8] ^ (1 << bit % 8));
+        put_bytes("whole", whole, length);
+        assert_fails(manifest_read(storage, "whole", &manifest, &err), DFAISS_ERR_CHECKPOINT, err, "manifest.json");
+        whole[bit / 8] = (char)(whole[bit / 8] ^ (1 << bit % 8));
     }
+    for (size_t kept = 0; kept < length; kept += 7) {
+        put_bytes("whole", whole, kept);
+        assert_fails(manifest_read(storage, "whole", &manifest, &err), DFAISS_ERR_CHECKPOINT, err, "manifest.json");
+    }
+    put_bytes("whole", whole, length + 1);
+    assert_fails(manifest_read(storage, "whole", &manifest, &err), DFAISS_ERR_CHECKPOINT, err, "manifest.json");
+    put_bytes("whole", whole, length);
+    assert_ok(manifest_read(storage, "whole", &manifest, &err), err);
+    manifest_clear(&manifest);
     free(whole);
+}
+
+/* Manifests of version 1 have no checksum. */
+static void test_version_1(void **state) {
+    (void)state;
+    manifest_t manifest = {0};
+    assert_ok(commit("old", 1, 2, false), err);
+    char path[PATH_MAX], *text = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "%s/old/manifest.json", storage);
+    assert_ok(file_read_whole(path, 1 << 20, &text, &size, &err), err);
+    strstr(text, "\"version\": 2")[strlen("\"version\": ")] = '1';
+    strcpy(strstr(text, ",\n  \"xxh3\""), "\n}");
+    put_text("old", text);
+    free(text);
+    assert_ok(manifest_read(storage, "old", &manifest, &err), err);
+    assert_int_equal(manifest.count, 1);
+    manifest_clear(&manifest);
 }
 
 int main(void) {
@@ -390,7 +436,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_verify_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damages, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_every_truncation, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_every_change_is_noticed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
