@@ -35,12 +35,12 @@ typedef struct model_slot {
     const model_kind_t *kind;
     bool own_ids, attributes;
     bool dim_known; /* to the servers: vectors were added, or the configuration said it */
-    bool trained;
+    bool trained;   /* once the dimension is known */
     int64_t nprobe;
     int64_t next_id; /* own ids go on from here now and then */
     model_t model;
     /* What the newest generation holds. */
-    bool saved, saved_trained;
+    bool saved, saved_trained, saved_dim_known;
     int64_t saved_nprobe, generation;
     model_t saved_model;
 } model_slot_t;

@@ -236,6 +236,32 @@ static void test_requests_in_any_order(void **state) {
 
 /* ---- settings and time-outs ---- */
 
+static void test_nprobe_is_used(void **state) {
+    (void)state;
+    const char *index = "probed";
+    dfaiss_result_t *result;
+    int64_t fewer = 0;
+    float *many = api_vectors(2000, DIM, 2);
+    api_create(index, "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 6, \"centroids\": 40, \"nprobe\": 40}", true);
+    api_add(index, many, DIM, 0, 2000, 200);
+    assert_ok(dfaiss_train(job.client, index, &job.error), job.error);
+    api_check_exact(index, false, many, 2000, DIM, many, 50, 50);
+    assert_ok(dfaiss_set_nprobe(job.client, index, 1, &job.error), job.error);
+    /* Lists that are not probed hold some of the 50 nearest. */
+    dfaiss_search_options_t all = {.nprobe = 40};
+    for (int query = 0; query < 20; query++) {
+        dfaiss_result_t *whole;
+        assert_ok(dfaiss_search(job.client, 1, &index, 1, DIM, many + query * DIM, 50, NULL, &result, &job.error), job.error);
+        assert_ok(dfaiss_search(job.client, 1, &index, 1, DIM, many + query * DIM, 50, &all, &whole, &job.error), job.error);
+        fewer += dfaiss_result_scores(result)[49] > dfaiss_result_scores(whole)[49];
+        dfaiss_result_destroy(whole);
+        dfaiss_result_destroy(result);
+    }
+    assert_true(fewer > 0);
+    api_drop(index);
+    free(many);
+}
+
 static void test_threads_are_set(void **state) {
     (void)state;
     dfaiss_statistics_t *statistics = calloc((size_t)job.servers, sizeof *statistics);
@@ -266,6 +292,7 @@ static void test_statistics_of_an_index(void **state) {
     assert_ok(dfaiss_get_statistics(job.client, "counted", statistics, &job.error), job.error);
     for (int server = 0; server < job.servers; server++) {
         const dfaiss_statistics_t *one = &statistics[server];
+        assert_int_equal(one->state, DFAISS_TRAINED);
         assert_int_equal(one->buffered, 0);
         assert_int_equal(one->buffered_bytes, 0);
         assert_int_equal(one->queries, 15);
@@ -274,6 +301,15 @@ static void test_statistics_of_an_index(void **state) {
     }
     api_drop("counted");
     free(statistics);
+}
+
+static void test_names_of_states(void **state) {
+    (void)state;
+    assert_string_equal(dfaiss_state_name(DFAISS_NOT_TRAINED), "NOT_TRAINED");
+    assert_string_equal(dfaiss_state_name(DFAISS_TRAINING), "TRAINING");
+    assert_string_equal(dfaiss_state_name(DFAISS_ADD), "ADD");
+    assert_string_equal(dfaiss_state_name(DFAISS_TRAINED), "TRAINED");
+    assert_string_equal(dfaiss_state_name((dfaiss_state_t)12), "UNKNOWN");
 }
 
 static void make_client(double timeout) {
@@ -315,11 +351,12 @@ static int free_base(void **state) {
 
 static int run(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes_of_a_result),      cmocka_unit_test(test_fewer_vectors_than_k),
-        cmocka_unit_test(test_all_types_of_components), cmocka_unit_test(test_assigned_ids),
-        cmocka_unit_test(test_ids_out_of_metadata),     cmocka_unit_test(test_several_indexes),
-        cmocka_unit_test(test_requests_in_any_order),   cmocka_unit_test(test_threads_are_set),
-        cmocka_unit_test(test_statistics_of_an_index),  cmocka_unit_test(test_calls_that_wait_too_long),
+        cmocka_unit_test(test_shapes_of_a_result),       cmocka_unit_test(test_fewer_vectors_than_k),
+        cmocka_unit_test(test_all_types_of_components),  cmocka_unit_test(test_assigned_ids),
+        cmocka_unit_test(test_ids_out_of_metadata),      cmocka_unit_test(test_several_indexes),
+        cmocka_unit_test(test_requests_in_any_order),    cmocka_unit_test(test_nprobe_is_used),
+        cmocka_unit_test(test_threads_are_set),          cmocka_unit_test(test_statistics_of_an_index),
+        cmocka_unit_test(test_calls_that_wait_too_long), cmocka_unit_test(test_names_of_states),
     };
     return cmocka_run_group_tests(tests, make_base, free_base);
 }

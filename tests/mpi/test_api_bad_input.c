@@ -334,31 +334,85 @@ static void test_unknown_indexes(void **state) {
     (void)state;
     int64_t number = 77;
     int64_t *ids = UNTOUCHED;
+    int64_t lists = 77, dim = 77;
+    float *centroids = UNTOUCHED;
     dfaiss_config_t *config = UNTOUCHED;
+    dfaiss_state_t index_state = DFAISS_ADD;
     dfaiss_statistics_t statistics = {.server = 77};
     dfaiss_client_t *client = job.client;
     assert_fails(dfaiss_drop_index(client, "nowhere", &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_save_index(client, "nowhere", &number, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_load_index(client, "nowhere", NULL, false, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_get_config(client, "nowhere", &config, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_fails(dfaiss_train(client, "nowhere", &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_fails(dfaiss_train_start(client, "nowhere", &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_flush(client, "nowhere", &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_fails(dfaiss_get_state(client, "nowhere", &index_state, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_fails(dfaiss_wait_state(client, "nowhere", DFAISS_TRAINED, 1, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_get_ids(client, "nowhere", &ids, &number, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_fails(dfaiss_get_centroids(client, "nowhere", 0, &centroids, &lists, &dim, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_set_nprobe(client, "nowhere", 3, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_get_statistics(client, "nowhere", &statistics, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_ptr_equal(ids, UNTOUCHED);
+    assert_ptr_equal(centroids, UNTOUCHED);
     assert_ptr_equal(config, UNTOUCHED);
+    assert_int_equal(index_state, DFAISS_ADD);
     assert_int_equal(statistics.server, 77);
     assert_int_equal(number, 77);
+    assert_int_equal(lists + dim, 2 * 77);
     good_call();
 }
 
 static void test_wrong_settings(void **state) {
     (void)state;
+    int64_t lists = 77, dim = 77;
+    float *centroids = UNTOUCHED;
     dfaiss_client_t *client = job.client;
     assert_fails(dfaiss_set_nprobe(client, own, 0, &job.error), DFAISS_ERR_ARG, job.error, "0");
     assert_fails(dfaiss_set_nprobe(client, own, (1 << 20) + 1, &job.error), DFAISS_ERR_ARG, job.error, "1048577");
     assert_fails(dfaiss_set_threads(client, 0, &job.error), DFAISS_ERR_ARG, job.error, "0");
     assert_fails(dfaiss_set_threads(client, 4097, &job.error), DFAISS_ERR_ARG, job.error, "4097");
+    assert_fails(dfaiss_wait_state(client, own, (dfaiss_state_t)44, 1, &job.error), DFAISS_ERR_ARG, job.error, "44");
+    assert_fails(dfaiss_wait_state(client, own, DFAISS_TRAINED, -6, &job.error), DFAISS_ERR_ARG, job.error, "-6");
+    assert_fails(dfaiss_get_centroids(client, own, job.servers, &centroids, &lists, &dim, &job.error), DFAISS_ERR_ARG, job.error, "server");
+    assert_fails(dfaiss_get_centroids(client, own, -1, &centroids, &lists, &dim, &job.error), DFAISS_ERR_ARG, job.error, "-1");
+    assert_ptr_equal(centroids, UNTOUCHED);
+    assert_int_equal(lists + dim, 2 * 77);
+    good_call();
+}
+
+/* ---- what a kind, or a state, cannot do ---- */
+
+static void test_what_a_kind_cannot_do(void **state) {
+    (void)state;
+    int64_t lists = 77, dim = 77;
+    float *centroids = UNTOUCHED;
+    assert_fails(dfaiss_get_centroids(job.client, own, 0, &centroids, &lists, &dim, &job.error), DFAISS_ERR_UNSUPPORTED, job.error, "flat");
+    assert_ptr_equal(centroids, UNTOUCHED);
+    assert_fails(dfaiss_train(job.client, own, &job.error), DFAISS_ERR_STATE, job.error, own);
+    assert_fails(dfaiss_train_start(job.client, own, &job.error), DFAISS_ERR_STATE, job.error, own);
+    good_call();
+}
+
+static void test_what_an_untrained_index_cannot_do(void **state) {
+    (void)state;
+    char index[32];
+    snprintf(index, sizeof index, "untrained-%d", job.number);
+    api_create(index, "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 16, \"centroids\": 64, \"nprobe\": 64}", true);
+    assert_fails(dfaiss_flush(job.client, index, &job.error), DFAISS_ERR_STATE, job.error, index);
+    assert_fails(dfaiss_train(job.client, index, &job.error), DFAISS_ERR_CONFIG, job.error, index);
+    api_add(index, base, DIM, 0, 20, 10);
+    /* Fewer vectors than lists. */
+    assert_fails(dfaiss_train(job.client, index, &job.error), DFAISS_ERR_CONFIG, job.error, "20");
+    assert_fails(dfaiss_wait_state(job.client, index, DFAISS_TRAINED, 0.1, &job.error), DFAISS_ERR_TIMEOUT, job.error, index);
+    assert_int_equal(api_state(index), DFAISS_NOT_TRAINED);
+    api_check_exact(index, false, base, 20, DIM, base, 3, K);
+    /* Enough: what failed before is forgotten. */
+    api_add(index, base, DIM, 20, 2 * ROWS - 20, 50);
+    assert_ok(dfaiss_train(job.client, index, &job.error), job.error);
+    assert_ok(dfaiss_wait_state(job.client, index, DFAISS_TRAINED, 60, &job.error), job.error);
+    api_check_exact(index, false, base, 2 * ROWS, DIM, base, 3, K);
+    api_drop(index);
     good_call();
 }
 
@@ -395,6 +449,8 @@ static int run(void) {
         cmocka_unit_test(test_wrong_configurations),
         cmocka_unit_test(test_unknown_indexes),
         cmocka_unit_test(test_wrong_settings),
+        cmocka_unit_test(test_what_a_kind_cannot_do),
+        cmocka_unit_test(test_what_an_untrained_index_cannot_do),
         cmocka_unit_test(test_one_client_a_world),
         cmocka_unit_test(test_worlds_without_servers),
     };

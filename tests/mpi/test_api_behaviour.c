@@ -11,10 +11,17 @@ enum { DIM = 16, ROWS = 3000, QUERIES = 40, K = 10, PART = 50 };
 
 static const struct {
     const char *index, *config;
+    bool trains;
 } kinds[] = {
-    {"flat-l2", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 16}"},
-    {"flat-dot", "{\"index_builder_type\": \"flat\", \"metric\": \"dot\", \"dim\": 16}"},
-    {"flat-cosine", "{\"index_builder_type\": \"flat\", \"metric\": \"cosine\", \"dim\": 16}"},
+    {.index = "flat-l2", .config = "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 16}"},
+    {.index = "flat-dot", .config = "{\"index_builder_type\": \"flat\", \"metric\": \"dot\", \"dim\": 16}"},
+    {.index = "flat-cosine", .config = "{\"index_builder_type\": \"flat\", \"metric\": \"cosine\", \"dim\": 16}"},
+    {.index = "lists-l2",
+     .config = "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 16, \"centroids\": 12, \"nprobe\": 12}",
+     .trains = true},
+    {.index = "lists-dot",
+     .config = "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"dot\", \"dim\": 16, \"centroids\": 12, \"nprobe\": 12}",
+     .trains = true},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -61,6 +68,9 @@ static void answer_one_kind(size_t kind, const float *base, const float *queries
         api_create(index, kinds[kind].config, true);
     api_barrier();
     add_together(index, base);
+    api_barrier();
+    if (kinds[kind].trains && job.number == 0)
+        assert_ok(dfaiss_train(job.client, index, &job.error), job.error);
     api_barrier();
     dfaiss_result_t *result;
     assert_ok(dfaiss_search(job.client, 1, &index, QUERIES, DIM, queries, K, NULL, &result, &job.error), job.error);
@@ -128,6 +138,63 @@ static void test_vectors_are_dealt_out_evenly(void **state) {
     free(base);
 }
 
+/* ---- training starts by itself ---- */
+
+static void test_training_starts_by_itself(void **state) {
+    (void)state;
+    enum { TRAIN = 120 };
+    int64_t before = TRAIN * job.servers - 1;
+    float *base = api_vectors(before + 1, DIM, 4);
+    if (job.number == 0) {
+        api_create("self",
+                   "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 16, \"centroids\": 4, \"nprobe\": 4, \"train_num\": 120}",
+                   true);
+        api_add("self", base, DIM, 0, before, 13);
+    }
+    api_barrier();
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(api_state("self"), DFAISS_NOT_TRAINED);
+    api_check_exact("self", false, base, before, DIM, base, 5, K);
+    api_barrier();
+    if (job.number == job.clients - 1)
+        api_add("self", base, DIM, before, 1, 1);
+    assert_ok(dfaiss_wait_state(job.client, "self", DFAISS_TRAINED, 60, &job.error), job.error);
+    api_barrier();
+    assert_true(api_state("self") == DFAISS_TRAINED);
+    api_check_exact("self", false, base, before + 1, DIM, base, 20, K);
+    assert_fails(dfaiss_train(job.client, "self", &job.error), DFAISS_ERR_STATE, job.error, "self");
+    api_barrier();
+    if (job.number == 0)
+        api_drop("self");
+    free(base);
+}
+
+/* With local training, each server at its own train_num. One client alone, so that it knows where its batches go: round and round. */
+static void local_training_starts_by_itself(void) {
+    enum { TRAIN = 100 };
+    float *base = api_vectors(TRAIN * job.servers, DIM, 5);
+    api_create("self-local",
+               "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 16, \"centroids\": 4, \"nprobe\": 4, \"train_num\": 100,"
+               " \"training\": \"local\"}",
+               true);
+    int64_t almost = (TRAIN - 1) * job.servers;
+    api_add("self-local", base, DIM, 0, almost, TRAIN - 1);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(api_state("self-local"), DFAISS_NOT_TRAINED);
+    api_add("self-local", base, DIM, almost, job.servers, 1);
+    assert_ok(dfaiss_wait_state(job.client, "self-local", DFAISS_TRAINED, 60, &job.error), job.error);
+    api_check_exact("self-local", false, base, TRAIN * job.servers, DIM, base, 20, K);
+    api_drop("self-local");
+    free(base);
+}
+
+static void test_local_training_starts_by_itself(void **state) {
+    (void)state;
+    if (job.number == 0)
+        local_training_starts_by_itself();
+    api_barrier();
+}
+
 /* ---- the configuration ---- */
 
 static void assert_key(const dfaiss_config_t *config, const char *key, const char *expected) {
@@ -160,6 +227,7 @@ static void configuration_is_kept(const float *base) {
     api_add("kept", base, DIM, 0, 900, 50);
     assert_ok(dfaiss_save_index(job.client, "kept", &generation, &job.error), job.error);
     assert_int_equal(generation, 1);
+    assert_ok(dfaiss_train(job.client, "kept", &job.error), job.error);
     api_add("kept", base, DIM, 900, 100, 20);
     assert_ok(dfaiss_set_nprobe(job.client, "kept", 7, &job.error), job.error);
     assert_index_key("kept", "nprobe", "7");
@@ -216,6 +284,58 @@ static void test_new_servers_load_it(void **state) {
         api_drop("kept");
     dfaiss_config_destroy(overrides);
     free(base);
+}
+
+/* ---- centroids ---- */
+
+static void check_centroids(const char *index, int64_t expected_lists, bool same) {
+    float *first = NULL;
+    for (int server = 0; server < job.servers; server++) {
+        float *centroids;
+        int64_t lists, dim;
+        assert_ok(dfaiss_get_centroids(job.client, index, server, &centroids, &lists, &dim, &job.error), job.error);
+        assert_int_equal(lists, expected_lists);
+        assert_int_equal(dim, DIM);
+        for (int64_t i = 0; i < lists * dim; i++)
+            assert_true(fabsf(centroids[i]) <= 100);
+        if (!first)
+            first = centroids;
+        else if (same)
+            assert_memory_equal(centroids, first, (size_t)(lists * dim) * sizeof *centroids);
+        if (centroids != first)
+            free(centroids);
+    }
+    free(first);
+}
+
+static void train_and_check_centroids(const char *index, const char *config, int64_t n, int64_t lists, bool same) {
+    float *base = api_vectors(n, DIM, 7), *centroids;
+    int64_t found, dim;
+    api_create(index, config, true);
+    api_add(index, base, DIM, 0, n, 50);
+    assert_fails(dfaiss_get_centroids(job.client, index, 0, &centroids, &found, &dim, &job.error), DFAISS_ERR_STATE, job.error, index);
+    assert_ok(dfaiss_train(job.client, index, &job.error), job.error);
+    check_centroids(index, lists, same);
+    api_check_exact(index, false, base, n, DIM, base, 10, K);
+    api_drop(index);
+    free(base);
+}
+
+static void test_centroids_have_their_shape(void **state) {
+    (void)state;
+    if (job.number == 0) {
+        train_and_check_centroids(
+            "shared", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 16, \"centroids\": 8, \"nprobe\": 8}", 600, 8, true);
+        train_and_check_centroids(
+            "local",
+            "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 16, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}",
+            600 * job.servers, 8, false);
+        /* 2 * sqrt(1600), of the whole index. */
+        train_and_check_centroids(
+            "inferred", "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 16, \"infer_centroids\": true, \"nprobe\": 80}", 1600,
+            80, true);
+    }
+    api_barrier();
 }
 
 /* ---- small things ---- */
@@ -299,6 +419,9 @@ static int run_many(void) {
         cmocka_unit_test(test_indexes_are_listed),
         cmocka_unit_test(test_servers_answer_as_one),
         cmocka_unit_test(test_vectors_are_dealt_out_evenly),
+        cmocka_unit_test(test_training_starts_by_itself),
+        cmocka_unit_test(test_local_training_starts_by_itself),
+        cmocka_unit_test(test_centroids_have_their_shape),
         cmocka_unit_test(test_dimension_of_the_first_vectors),
         cmocka_unit_test(test_configuration_is_kept),
     };

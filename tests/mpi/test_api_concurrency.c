@@ -9,6 +9,7 @@ enum { DIM = 8, K = 10, INDEXES = 3, BATCHES = 12, EACH = 25, SHARE = BATCHES * 
 static const struct {
     const char *name, *config;
     bool own_ids;
+    bool trains;
 } indexes[INDEXES] = {
     {.name = "plain", .config = "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8, \"buffer_bsz\": 100}", .own_ids = true},
     {.name = "numbered", .config = "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8, \"segment_rows\": 1024}"},
@@ -17,6 +18,7 @@ static const struct {
         .config = "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 8, \"centroids\": 16, \"nprobe\": 16, \"train_num\": 60,"
                   " \"buffer_bsz\": 64}",
         .own_ids = true,
+        .trains = true,
     },
 };
 
@@ -96,6 +98,8 @@ static void test_nothing_is_lost_or_doubled(void **state) {
             assert_finds(indexes[index].name, DIM, base + (job.number * SHARE + i) * DIM, ids[index][i]);
         if (indexes[index].own_ids)
             api_check_exact(indexes[index].name, false, base, rows, DIM, base + job.number * SHARE * DIM, 10, K);
+        if (indexes[index].trains)
+            assert_ok(dfaiss_wait_state(job.client, indexes[index].name, DFAISS_TRAINED, 60, &job.error), job.error);
     }
     api_barrier();
     for (int index = 0; index < INDEXES && job.number == 0; index++)
@@ -185,6 +189,36 @@ static void test_single_queries_beside_batches(void **state) {
     free(base);
 }
 
+/* ---- training beside searching, with two threads each ---- */
+
+static void test_training_beside_searches(void **state) {
+    (void)state;
+    enum { TRAIN_ROWS = 6000, TRAIN_DIM = 32 };
+    float *base = different_vectors(TRAIN_ROWS, TRAIN_DIM, 6);
+    dfaiss_state_t index_state = DFAISS_NOT_TRAINED;
+    if (job.number == 0) {
+        api_create("trained",
+                   "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 32, \"centroids\": 64, \"nprobe\": 64, \"threads\": 2,"
+                   " \"buffer_bsz\": 500}",
+                   true);
+        assert_ok(dfaiss_set_threads(job.client, 2, &job.error), job.error);
+        api_add("trained", base, TRAIN_DIM, 0, TRAIN_ROWS, 500);
+    }
+    api_barrier();
+    if (job.number == 0)
+        assert_ok(dfaiss_train_start(job.client, "trained", &job.error), job.error);
+    for (int64_t row = job.number; index_state != DFAISS_TRAINED; row = (row + 7919) % TRAIN_ROWS) {
+        assert_finds("trained", TRAIN_DIM, base + row * TRAIN_DIM, row);
+        index_state = api_state("trained");
+    }
+    for (int64_t row = job.number; row < TRAIN_ROWS; row += TRAIN_ROWS / 10)
+        assert_finds("trained", TRAIN_DIM, base + row * TRAIN_DIM, row);
+    api_barrier();
+    if (job.number == 0)
+        api_drop("trained");
+    free(base);
+}
+
 /* ---- clients that leave ---- */
 
 /* Clients of odd numbers leave at once, with a search and an add under way; the others go on, and find what was added. Who leaves waits in
@@ -243,6 +277,7 @@ static int run_all(void) {
         cmocka_unit_test(test_nothing_is_lost_or_doubled),
         cmocka_unit_test(test_indexes_come_and_go),
         cmocka_unit_test(test_single_queries_beside_batches),
+        cmocka_unit_test(test_training_beside_searches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
