@@ -35,15 +35,20 @@ static float draw_radius(const search_t *search, random_state_t *random) {
 
 /* Everything else, once the slots are known. */
 static void draw_search(search_t *search, random_state_t *random, bool range) {
+    bool attributes = true;
     for (int i = 0; i < search->slot_count; i++) {
         search->names[i] = search->slots[i]->name;
+        attributes &= search->slots[i]->attributes;
     }
     draw_queries(search, random);
     search->range = range;
     search->k = random_below(random, 5) ? 1 + (int64_t)random_below(random, 15) : 1 + (int64_t)random_below(random, 400);
     search->radius = draw_radius(search, random);
+    if (attributes && random_below(random, 2))
+        search->filter = model_filter_draw(random);
     search->options = (dfaiss_search_options_t){
         .nprobe = random_below(random, 2) ? 0 : 1 + (int64_t)random_below(random, 64),
+        .filter = search->filter ? model_filter_text(search->filter) : NULL,
         .metadata = random_below(random, 2) == 0,
     };
 }

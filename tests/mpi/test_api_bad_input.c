@@ -239,6 +239,27 @@ static void make_attributed(void) {
     assert_ok(dfaiss_add(job.client, attributed, &batch, NULL, &job.error), job.error);
 }
 
+static void filter_fails(const char *index, const char *filter, const char *part) {
+    dfaiss_search_options_t options = {.filter = filter};
+    search_fails(index, 1, DIM, base, K, &options, DFAISS_ERR_ARG, part);
+}
+
+static void test_wrong_filters(void **state) {
+    (void)state;
+    make_attributed();
+    filter_fails(attributed, "fre == true", "fre");
+    filter_fails(attributed, "free == ", "character 9");
+    filter_fails(attributed, "free = true", "character 6");
+    filter_fails(attributed, "year == \"x\"", "character 9");
+    filter_fails(attributed, "(year > 3", "character 10");
+    filter_fails(attributed, "year > 3 free", "character 10");
+    filter_fails(attributed, "", "empty");
+    filter_fails(attributed, " ", "character 2");
+    filter_fails(own, "free", "free");
+    assert_int_equal(api_ntotal(attributed), ROWS);
+    api_drop(attributed);
+}
+
 static void test_wrong_columns(void **state) {
     (void)state;
     bool frees[3] = {0};
@@ -444,6 +465,7 @@ static int run(void) {
         cmocka_unit_test(test_wrong_vectors),
         cmocka_unit_test(test_wrong_metadata),
         cmocka_unit_test(test_missing_arguments_of_an_add),
+        cmocka_unit_test(test_wrong_filters),
         cmocka_unit_test(test_wrong_columns),
         cmocka_unit_test(test_wrong_creations),
         cmocka_unit_test(test_wrong_configurations),
