@@ -8,6 +8,8 @@ run 0 cmake --install "$build" --prefix "$folder/installed"
 library=$(find "$folder/installed" -name libdfaiss.so)
 [ -n "$library" ] || fail "no libdfaiss.so was installed"
 libraries=$(dirname "$library")
+export PKG_CONFIG_PATH=$libraries/pkgconfig
+mpicc=$(pkg-config --variable=mpicc dfaiss) || fail "pkg-config does not find dfaiss"
 
 # A sanitizer brings symbols of its own.
 symbols=$(nm -D --defined-only "$library" | awk '{ print $NF }' | grep -v -e '^dfaiss_' -e '^__asan_' -e '^__odr_asan' || true)
@@ -23,9 +25,9 @@ for header in "$folder"/installed/include/dfaiss/*.h; do
     name=dfaiss/$(basename "$header")
     printf '#include <%s>\ntypedef int something;\n' "$name" > alone.c
     cp alone.c alone.cpp
-    run 0 mpicc -std=c11 -pedantic-errors -Wall -Wextra -Werror -I "$folder/installed/include" -c alone.c -o alone.o
+    run 0 "$mpicc" -std=c11 -pedantic-errors -Wall -Wextra -Werror -I "$folder/installed/include" -c alone.c -o alone.o
     # MPI's bindings for C++, which mpi.h would bring, were taken out of the standard in 2012 and warn.
-    run 0 mpicxx -std=c++17 -DOMPI_SKIP_MPICXX -DMPICH_SKIP_MPICXX -Wall -Wextra -Werror -I "$folder/installed/include" -c alone.cpp -o alone.o
+    run 0 "${mpicc/mpicc/mpicxx}" -std=c++17 -DOMPI_SKIP_MPICXX -DMPICH_SKIP_MPICXX -Wall -Wextra -Werror -I "$folder/installed/include" -c alone.cpp -o alone.o
 done
 
 # A library with sanitizers needs a program that has them.
@@ -40,8 +42,8 @@ cat > version.c <<'SOURCE'
 #include <stdio.h>
 int main(void) { return printf("%s %d.%d.%d\n", dfaiss_version(), DFAISS_VERSION_MAJOR, DFAISS_VERSION_MINOR, DFAISS_VERSION_PATCH) < 0; }
 SOURCE
-flags+=" $(PKG_CONFIG_PATH=$libraries/pkgconfig pkg-config --cflags --libs dfaiss)" || fail "pkg-config does not find dfaiss"
+flags+=" $(pkg-config --cflags --libs dfaiss)"
 # shellcheck disable=SC2086 # several words
-run 0 mpicc version.c -o version $flags -Wl,-rpath,"$libraries"
+run 0 "$mpicc" version.c -o version $flags -Wl,-rpath,"$libraries"
 run 0 ./version
 [ "$(cut -d' ' -f1 out)" = "$(cut -d' ' -f2 out)" ] || fail "library and header have different versions: $(cat out)"
