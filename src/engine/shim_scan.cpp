@@ -52,11 +52,24 @@ template <int count> inline void sum_entries(size_t parts, const float *table, c
             sums[i] += table[codes[size_t(i) * parts + part]];
 }
 
+// Where the codes of one scan go.
+template <class Heap> struct heap_of_rows {
+    const int64_t *rows; // null: base, base + 1, ...
+    int64_t base;
+    float *scores;
+    int64_t *labels;
+    int64_t k;
+
+    // Few codes come so far: kept out of the loop over all.
+    [[gnu::noinline]] void put(int64_t i, float score) const {
+        faiss::heap_replace_top<Heap>(size_t(k), scores, labels, score, label_of(!Heap::is_max, rows ? rows[i] : base + i));
+    }
+};
+
 // Codes of one byte a sub-quantizer: plain look-ups. faiss's scanner gathers them, which on many processors takes twice as long.
-template <class Heap>
-void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *codes, const int64_t *rows, int64_t base, float *scores, int64_t *labels,
-                int64_t k) {
+template <class Heap> void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *codes, const heap_of_rows<Heap> &heap) {
     constexpr int together = 4;
+    const float *worst = heap.scores;
     float sums[together];
     for (int64_t i = 0; i < n; i += together, codes += together * parts) {
         const int count = int(std::min<int64_t>(together, n - i));
@@ -66,8 +79,8 @@ void scan_bytes(size_t parts, const float *table, int64_t n, const uint8_t *code
             for (int j = 0; j < count; j++)
                 sum_entries<1>(parts, table, codes + size_t(j) * parts, sums + j);
         for (int j = 0; j < count; j++)
-            if (Heap::cmp(scores[0], sums[j]))
-                faiss::heap_replace_top<Heap>(size_t(k), scores, labels, sums[j], label_of(!Heap::is_max, rows ? rows[i + j] : base + i + j));
+            if (Heap::cmp(*worst, sums[j]))
+                heap.put(i + j, sums[j]);
     }
 }
 
@@ -177,9 +190,9 @@ int shim_scanner_scan(shim_scanner_t *scanner, int64_t n, const uint8_t *codes, 
     return guarded([&] {
         const float *table = scanner->table.data();
         if (scanner->bytes && scanner->bytes->metric_type == faiss::METRIC_L2)
-            return scan_bytes<faiss::CMax<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, rows, base, scores, labels, k);
+            return scan_bytes<faiss::CMax<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, {rows, base, scores, labels, k});
         if (scanner->bytes)
-            return scan_bytes<faiss::CMin<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, rows, base, scores, labels, k);
+            return scan_bytes<faiss::CMin<float, int64_t>>(scanner->bytes->pq.M, table, n, codes, {rows, base, scores, labels, k});
         scanner->scanner->scan_codes(size_t(n), codes, scanner->labels_of(n, rows, base), scores, labels, size_t(k));
     });
 }

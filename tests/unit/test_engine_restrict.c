@@ -314,6 +314,111 @@ static void later_rows_are_not_found(void **state) {
     }
 }
 
+/* ---- within a radius ---- */
+
+/* How far a score lies inside the radius; rounding may move it by `allowed` of what is compared. */
+static float inside(const world_t *world, float score, float radius) {
+    return world->config.metric == CONFIG_METRIC_l2 ? radius - score : score - radius;
+}
+
+/* All of the ranking that are set and inside, up to k; what lies at the radius may be there or not. */
+static void assert_within(const world_t *world, const char *factory, const ranking_t *ranking, const uint64_t *words, float radius) {
+    float allowed = 1e-4f * (fabsf(radius) + 1);
+    for (int64_t query = 0; query < world->nq; query++) {
+        int64_t least = 0, most = 0, found = 0, at = query * world->k;
+        for (int64_t i = query * ROWS; i < (query + 1) * ROWS; i++) {
+            if (ranking->rows[i] < 0 || (words && !is_set(words, ranking->rows[i])))
+                continue;
+            least += inside(world, ranking->scores[i], radius) > allowed;
+            most += inside(world, ranking->scores[i], radius) > -allowed;
+        }
+        while (found < world->k && world->rows[at + found] >= 0) {
+            assert_true(inside(world, world->scores[at + found], radius) > 0);
+            assert_true(!words || is_set(words, world->rows[at + found]));
+            found++;
+        }
+        if (found < (least < world->k ? least : world->k) || found > most)
+            fail_msg("%s: query %d found %d rows, expected %d to %d", factory, (int)query, (int)found, (int)least, (int)most);
+    }
+}
+
+static void a_radius_bounds_what_is_found(void **state) {
+    (void)state;
+    static const int64_t places[] = {0, 5, 15, 300};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        world_t world = open_kind(&kinds[i], 1 + (int)(i % 2));
+        if (engine_template_class(world.template) == ENGINE_OPAQUE || strstr(kinds[i].factory, "(IVF")) {
+            close_world(&world);
+            continue;
+        }
+        ranking_t ranking = rank_all(&world);
+        uint64_t words[WORDS];
+        choose(HALF, &ranking, world.k, words);
+        world.effort = INT64_MAX;
+        for (size_t p = 0; p < 4 * (sizeof places / sizeof *places); p++) {
+            engine_restriction_t restriction = {.has_radius = true, .radius = ranking.scores[places[p / 4]]};
+            if (p % 2) {
+                restriction.allowed = words;
+                restriction.rows = ROWS;
+                restriction.allowed_rows = count_set(words);
+            }
+            world.k = p % 4 < 2 ? 40 : 5;
+            world.nq = p % 3 ? QUERIES : 2;
+            begin(&world, &restriction);
+            search_store(&world, p % 4 == 1 ? 0 : NEVER);
+            engine_search_end(world.search, world.scores, world.rows);
+            assert_well_formed(&world, ROWS);
+            assert_within(&world, kinds[i].factory, &ranking, restriction.allowed, restriction.radius);
+            world.nq = QUERIES;
+        }
+        free_ranking(&ranking);
+        close_world(&world);
+    }
+}
+
+static void waiting_rows_are_bounded_too(void **state) {
+    (void)state;
+    enum { INDEXED = 300 };
+    dfaiss_error_t err;
+    for (size_t m = 0; m < 2; m++) {
+        const kind_t kind = {"Flat", m ? CONFIG_METRIC_dot : CONFIG_METRIC_l2};
+        world_t world = open_kind(&kind, 2);
+        ranking_t ranking = rank_all(&world);
+        engine_restriction_t restriction = {.has_radius = true, .radius = ranking.scores[30]};
+        open_store(&world, 0);
+        build_rows(&world, 0, INDEXED, INDEXED);
+        world.k = 50;
+        begin(&world, &restriction);
+        for (int64_t cursor = 0; cursor < ROWS - INDEXED;)
+            assert_ok(engine_search_vectors(world.search, ELEMENT_f32, world.x + INDEXED * world.dim, INDEXED, ROWS - INDEXED, &cursor, 0, &err),
+                      err);
+        search_store(&world, NEVER);
+        engine_search_end(world.search, world.scores, world.rows);
+        assert_well_formed(&world, ROWS);
+        assert_within(&world, kind.factory, &ranking, NULL, restriction.radius);
+        free_ranking(&ranking);
+        close_world(&world);
+    }
+}
+
+static void radii_that_cannot_be_are_refused(void **state) {
+    (void)state;
+    static const kind_t opaque = {"IVF16,PQ8x4fs", CONFIG_METRIC_l2}, flat = {"Flat", CONFIG_METRIC_l2};
+    dfaiss_error_t err;
+    engine_restriction_t restriction = {.has_radius = true, .radius = 1};
+    world_t world = open_kind(&opaque, 1);
+    assert_ok(engine_search_begin(world.search, world.nq, world.queries, world.k, world.effort, &err), err);
+    assert_int_equal(engine_search_restrict(world.search, &restriction, &err), DFAISS_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "range search"));
+    assert_non_null(strstr(err.text, "opaque"));
+    close_world(&world);
+    world = open_kind(&flat, 1);
+    assert_ok(engine_search_begin(world.search, world.nq, world.queries, world.k, world.effort, &err), err);
+    restriction.radius = NAN;
+    assert_int_equal(engine_search_restrict(world.search, &restriction, &err), DFAISS_ERR_ARG);
+    close_world(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_chosen),
@@ -322,6 +427,9 @@ int main(void) {
         cmocka_unit_test(waiting_rows_are_chosen_too),
         cmocka_unit_test(bits_may_be_cleared_meanwhile),
         cmocka_unit_test(later_rows_are_not_found),
+        cmocka_unit_test(a_radius_bounds_what_is_found),
+        cmocka_unit_test(waiting_rows_are_bounded_too),
+        cmocka_unit_test(radii_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
