@@ -219,10 +219,10 @@ static void write_ids(const add_request_t *add) {
 
 static void advance(dfaiss_request_t *request) {
     add_request_t *add = (add_request_t *)request;
-    dfaiss_error_t error = {0};
-    bool done = false;
     if (!question_over(add->question))
         return;
+    dfaiss_error_t error = {0};
+    bool done = false;
     dfaiss_status_t status = question_outcome(add->question, &error);
     if (status == DFAISS_OK)
         status = add->answered(add, &done, &error);

@@ -157,7 +157,7 @@ static dfaiss_status_t read_outcome(question_t *question, dfaiss_error_t *err) {
 }
 
 static void take_answer(dfaiss_client_t *client, transport_message_t *message) {
-    dfaiss_error_t error = {0};
+    dfaiss_error_t error;
     question_t *question = find_question(client, message);
     if (message->kind != MESSAGE_ANSWER) {
         dfaiss_status_t status =
@@ -230,7 +230,7 @@ static void advance_requests(dfaiss_client_t *client) {
 
 void client_turn(dfaiss_client_t *client, bool rest) {
     transport_message_t message;
-    dfaiss_error_t error = {0};
+    dfaiss_error_t error; /* filled on failure alone: a turn should cost next to nothing */
     bool arrived = false;
     if (client->broken == DFAISS_OK) {
         dfaiss_status_t status = transport_progress(client->transport, &message, &arrived, &error);

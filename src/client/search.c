@@ -170,14 +170,11 @@ static dfaiss_status_t take_answers(search_request_t *search, dfaiss_error_t *er
 
 static void advance(dfaiss_request_t *request) {
     search_request_t *search = (search_request_t *)request;
+    if (!search->result && !all_over(search))
+        return;
     dfaiss_error_t error = {0};
     bool done = true;
-    dfaiss_status_t status = DFAISS_OK;
-    if (!search->result) {
-        if (!all_over(search))
-            return;
-        status = take_answers(search, &error);
-    }
+    dfaiss_status_t status = search->result ? DFAISS_OK : take_answers(search, &error);
     if (status == DFAISS_OK && search->fetch)
         status = fetch_advance(search->fetch, &done, &error);
     if (status != DFAISS_OK || done)
