@@ -6,8 +6,9 @@
  * Every call returns a status, and may fail with DFAISS_ERR_ARG (an argument out of its range; the text names the value), DFAISS_ERR_NOT_FOUND (no
  * index of that name in the servers' memory), DFAISS_ERR_STATE (the servers were shut down), DFAISS_ERR_MEMORY, DFAISS_ERR_MPI, DFAISS_ERR_PEER (an
  * answer was not understood) and DFAISS_ERR_TIMEOUT; what else may happen stands with the call. On failure outputs are untouched and the servers are
- * as before, unless the call says otherwise. After DFAISS_ERR_MPI or DFAISS_ERR_PEER, or where after DFAISS_ERR_TIMEOUT MPI may still read what a
- * call had been given, the client is broken: every later call fails alike, and memory that was lent to it stays lent until the world is destroyed.
+ * as before, unless the call says otherwise; after DFAISS_ERR_TIMEOUT they may still do what was asked. After DFAISS_ERR_MPI or DFAISS_ERR_PEER, or
+ * where after DFAISS_ERR_TIMEOUT MPI may still read what a call had been given, the client is broken: every later call fails alike, and memory that
+ * was lent to it stays lent until the world is destroyed.
  *
  * `index` is the name of an index: 1 to 200 letters, digits, '.', '_' or '-', not starting with '.' or '-'. `err` may be NULL everywhere.
  */
@@ -37,7 +38,7 @@ typedef struct dfaiss_client_options {
  * is a server. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_client_create(dfaiss_world_t *world, const dfaiss_client_options_t *options, dfaiss_client_t **out,
                                                                dfaiss_error_t *err);
-/* Waits for what is under way, then frees it. NULL is fine. */
+/* Waits for what is under way, then frees it, and with it the requests that nobody has waited for. NULL is fine. */
 DFAISS_API void dfaiss_client_destroy(dfaiss_client_t *client);
 
 /* ---- indexes ---- */
