@@ -1,5 +1,7 @@
 #include "cli/search_input.h"
 
+#include <stdlib.h>
+
 static dfaiss_status_t open_queries(const search_options_t *options, search_input_t *input, dfaiss_error_t *err) {
     TRY(dataset_open(&options->queries, 1, options->raw.given ? &options->raw.raw : NULL, &input->queries, err));
     int64_t dim = dataset_dim(input->queries);
@@ -49,4 +51,25 @@ void search_input_close(search_input_t *input) {
     dataset_close(input->queries);
     id_matrix_destroy(&input->truth);
     *input = (search_input_t){0};
+}
+
+/* Servers would refuse a value that is not finite; its place in the file is known only here. */
+static dfaiss_status_t check_finite(const dataset_t *queries, int64_t first, int64_t n, const float *values, dfaiss_error_t *err) {
+    size_t dim = (size_t)dataset_dim(queries), bad = element_first_not_finite(ELEMENT_f32, values, (size_t)n * dim);
+    if (bad == (size_t)n * dim)
+        return DFAISS_OK;
+    char where[256];
+    dataset_describe_row(queries, first + (int64_t)(bad / dim), where, sizeof where);
+    return error_set(err, DFAISS_ERR_DATA, where, "%s: component %zu is NaN or infinite", where, bad % dim);
+}
+
+dfaiss_status_t search_input_read(const search_input_t *input, int64_t first, int64_t n, float *out, dfaiss_error_t *err) {
+    const dataset_t *queries = input->queries;
+    void *space = malloc((size_t)n * dataset_row_bytes(queries));
+    if (!space)
+        return error_memory(err, (size_t)n * dataset_row_bytes(queries), "queries");
+    const void *rows = dataset_rows_at(queries, first, n, space);
+    element_widen(dataset_element(queries), rows, (size_t)n * (size_t)dataset_dim(queries), out);
+    free(space);
+    return check_finite(queries, first, n, out, err);
 }

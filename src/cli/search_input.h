@@ -17,4 +17,7 @@ typedef struct search_input {
 CHECKED dfaiss_status_t search_input_open(const search_options_t *options, search_input_t *input, dfaiss_error_t *err);
 void search_input_close(search_input_t *input);
 
+/* Queries first to first + n - 1 as float[n][dim]. ERR_DATA names the place of a value that is not finite. */
+CHECKED dfaiss_status_t search_input_read(const search_input_t *input, int64_t first, int64_t n, float *out, dfaiss_error_t *err);
+
 #endif

@@ -54,17 +54,6 @@ static dfaiss_status_t allocate(searching_t *searching, dfaiss_error_t *err) {
     return DFAISS_OK;
 }
 
-static dfaiss_status_t read_queries(searching_t *searching, int64_t first, int64_t n, dfaiss_error_t *err) {
-    const dataset_t *queries = searching->input.queries;
-    void *space = malloc((size_t)n * dataset_row_bytes(queries));
-    if (!space)
-        return error_memory(err, (size_t)n * dataset_row_bytes(queries), "queries");
-    const void *rows = dataset_rows_at(queries, first, n, space);
-    element_widen(dataset_element(queries), rows, (size_t)n * (size_t)dataset_dim(queries), searching->queries);
-    free(space);
-    return DFAISS_OK;
-}
-
 static void keep_metadata(searching_t *searching, int64_t first, const dfaiss_result_t *found) {
     int64_t k = searching->options->k;
     for (int64_t i = 0; i < dfaiss_result_queries(found) * k; i++) {
@@ -85,23 +74,11 @@ static dfaiss_status_t keep_answers(searching_t *searching, int64_t first, const
     return searching->metadata.failed ? error_memory(err, searching->metadata.size, "the metadata of answers") : DFAISS_OK;
 }
 
-/* A value that is not finite is named with its place in the file, which only this side knows. */
-static dfaiss_status_t check_finite(const searching_t *searching, int64_t first, int64_t n, dfaiss_error_t *err) {
-    size_t dim = (size_t)dataset_dim(searching->input.queries);
-    size_t bad = element_first_not_finite(ELEMENT_f32, searching->queries, (size_t)n * dim);
-    if (bad == (size_t)n * dim)
-        return DFAISS_OK;
-    char where[256];
-    dataset_describe_row(searching->input.queries, first + (int64_t)(bad / dim), where, sizeof where);
-    return error_set(err, DFAISS_ERR_DATA, where, "%s: component %zu is NaN or infinite", where, bad % dim);
-}
-
 static dfaiss_status_t search_rows(searching_t *searching, dfaiss_client_t *client, int64_t first, int64_t n, dfaiss_error_t *err) {
     const search_options_t *options = searching->options;
     dfaiss_search_options_t wanted = {.nprobe = options->nprobe, .filter = options->filter, .metadata = searching->wants_metadata};
     dfaiss_result_t *found = NULL;
-    TRY(read_queries(searching, first, n, err));
-    TRY(check_finite(searching, first, n, err));
+    TRY(search_input_read(&searching->input, first, n, searching->queries, err));
     double begin = clock_seconds();
     TRY(dfaiss_search(client, 1, &options->index, n, dataset_dim(searching->input.queries), searching->queries, options->k, &wanted, &found, err));
     searching->result->seconds += clock_seconds() - begin;
