@@ -16,20 +16,20 @@ static void abort_job(const program_t *program, dfaiss_status_t status, const df
     MPI_Abort(MPI_COMM_WORLD, report_exit_code(status));
 }
 
-/* A client that was left without an answer, or any server that stops: the others cannot know. */
-static bool must_abort(dfaiss_status_t status, bool server) {
-    if (server)
-        return status != DFAISS_OK;
+bool job_must_abort(dfaiss_status_t status) {
     return status == DFAISS_ERR_MPI || status == DFAISS_ERR_PEER || status == DFAISS_ERR_TIMEOUT;
 }
 
-static dfaiss_status_t check_ranks(int size, const job_options_t *options, dfaiss_error_t *err) {
-    int64_t servers = size - 1;
+/* How many of the ranks are servers. */
+static dfaiss_status_t count_servers(int size, const job_options_t *options, int *out, dfaiss_error_t *err) {
+    int64_t clients = options->clients ? options->clients : 1, servers = size - clients;
     if (servers < 1)
-        return error_set(err, DFAISS_ERR_ARG, "-n", "%d rank leaves no server beside the client; start at least 2 ranks", size);
-    if (options->servers && servers != options->servers)
-        return error_set(err, DFAISS_ERR_ARG, "--servers", "%d ranks are 1 client and %lld server%s; --servers says %lld", size, (long long)servers,
-                         servers == 1 ? "" : "s", (long long)options->servers);
+        return error_set(err, DFAISS_ERR_ARG, "-n", "%d rank%s no server beside %lld client%s; start at least %lld ranks", size,
+                         size == 1 ? " leaves" : "s leave", (long long)clients, clients == 1 ? "" : "s", (long long)clients + 1);
+    if (options->servers && (servers < options->servers || (servers > options->servers && !options->clients)))
+        return error_set(err, DFAISS_ERR_ARG, "--servers", "%d ranks are %lld client%s and %lld server%s; --servers says %lld", size,
+                         (long long)clients, clients == 1 ? "" : "s", (long long)servers, servers == 1 ? "" : "s", (long long)options->servers);
+    *out = (int)(options->servers ? options->servers : servers);
     return DFAISS_OK;
 }
 
@@ -45,7 +45,7 @@ static dfaiss_status_t work_as_client(dfaiss_world_t *world, const job_options_t
     TRY(dfaiss_client_create(world, &limits, &client, err));
     dfaiss_status_t status = work(client, context, err);
     /* Where answers are missing, waiting for them would be for ever. */
-    if (!must_abort(status, false))
+    if (!job_must_abort(status))
         dfaiss_client_destroy(client);
     return status;
 }
@@ -54,9 +54,10 @@ static dfaiss_status_t run_role(program_t *program, const job_options_t *options
                                 dfaiss_error_t *err) {
     dfaiss_world_t *world = NULL;
     TRY(dfaiss_world_create(MPI_COMM_WORLD, server ? DFAISS_ROLE_SERVER : DFAISS_ROLE_CLIENT, &world, err));
-    program->speaks = !server;
+    program->speaks = !server && dfaiss_world_number(world) == 0;
     dfaiss_status_t status = server ? serve(world, options, err) : work_as_client(world, options, work, context, err);
-    if (must_abort(status, server))
+    /* A server that stops is missed by all; a client where it was left without an answer. */
+    if (server ? status != DFAISS_OK : job_must_abort(status))
         abort_job(program, status, err);
     dfaiss_world_destroy(world);
     return status;
@@ -70,8 +71,12 @@ static dfaiss_status_t agree(dfaiss_status_t status, dfaiss_error_t *err) {
     return status != DFAISS_OK ? status : (dfaiss_status_t)all;
 }
 
+static dfaiss_status_t meet(const job_options_t *options, int servers, void *context, dfaiss_error_t *err) {
+    return options->meet ? agree(options->meet(servers, context, err), err) : DFAISS_OK;
+}
+
 dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err) {
-    int granted, rank, size;
+    int granted, rank, size, servers = 0;
     /* A file that HDF5 could not make, on a full disk, it would try to close again at the end of the process, and complain on stderr. Whoever opens
      * files closes them. */
     (void)H5dont_atexit();
@@ -84,9 +89,11 @@ dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_cl
     if (MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN) != MPI_SUCCESS)
         status = error_set(err, DFAISS_ERR_MPI, "MPI_Comm_set_errhandler", "MPI does not take an error handler");
     if (status == DFAISS_OK)
-        status = check_ranks(size, options, err);
+        status = count_servers(size, options, &servers, err);
     if (status == DFAISS_OK)
-        status = run_role(program, options, rank < size - 1, work, context, err);
+        status = meet(options, servers, context, err);
+    if (status == DFAISS_OK)
+        status = run_role(program, options, rank < servers, work, context, err);
     status = agree(status, err);
     if (MPI_Finalize() != MPI_SUCCESS && status == DFAISS_OK)
         status = error_set(err, DFAISS_ERR_MPI, "MPI_Finalize", "MPI does not end");

@@ -5,19 +5,27 @@
 #include "cli/program.h"
 #include "client/bulk_load.h"
 
+/* What every rank does before it takes its role. Collective over MPI_COMM_WORLD, whose first `servers` ranks will be the servers. */
+typedef dfaiss_status_t job_meet_t(int servers, void *context, dfaiss_error_t *err);
+
 typedef struct job_options {
     const char *storage;
-    int64_t servers; /* as asked for; 0: all ranks but the last, which is the client */
-    int64_t threads; /* of each server; 0: as its cores allow */
-    double timeout;  /* seconds that a server may be silent; 0: no limit */
+    int64_t servers;  /* as asked for; 0: all ranks but the clients, which are the last */
+    int64_t clients;  /* that the work needs; where `servers` leaves more ranks, those are clients, too. 0: one and no more */
+    int64_t threads;  /* of each server; 0: as its cores allow */
+    double timeout;   /* seconds that a server may be silent; 0: no limit */
+    job_meet_t *meet; /* NULL: nothing */
 } job_options_t;
 
-/* The work of the client rank. */
+/* The work of a client rank. */
 typedef dfaiss_status_t job_client_t(dfaiss_client_t *client, void *context, dfaiss_error_t *err);
 
-/* Collective over all ranks: starts MPI, lets servers serve until the last rank, which works as their client, has finished, and ends MPI. Every rank
- * returns the same status; the one that speaks has the error's text. Where ranks cannot be waited for any more (a peer is lost, MPI failed, a server
- * cannot go on) the failure is reported and the job aborted with its exit code. */
+/* Collective over all ranks: starts MPI, lets servers serve until the last ranks, which work as their clients, have finished, and ends MPI. Every
+ * rank returns the same status; the first client is the one that speaks, with the error's text where it has failed itself. Where ranks cannot be
+ * waited for any more (a peer is lost, MPI failed, a server cannot go on) the failure is reported and the job aborted with its exit code. */
 CHECKED dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err);
+
+/* Does a client's failure of this status end the whole job at once? Then it must not wait for other clients before it returns. */
+bool job_must_abort(dfaiss_status_t status);
 
 #endif
