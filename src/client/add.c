@@ -49,10 +49,46 @@ static void give_credit_back(add_request_t *add) {
     add->credit = false;
 }
 
+/* ---- indexes that are added to ---- */
+
+static filled_index_t *find_filled(const dfaiss_client_t *client, const char *index) {
+    for (filled_index_t *filled = client->filled; filled; filled = filled->next) {
+        if (strcmp(filled->name, index) == 0)
+            return filled;
+    }
+    return NULL;
+}
+
+static dfaiss_status_t get_filled(dfaiss_client_t *client, const char *index, filled_index_t **out, dfaiss_error_t *err) {
+    *out = find_filled(client, index);
+    if (*out)
+        return DFAISS_OK;
+    filled_index_t *filled = calloc(1, sizeof *filled);
+    if (!filled)
+        return error_memory(err, sizeof *filled, "what a client remembers of an index");
+    snprintf(filled->name, sizeof filled->name, "%s", index);
+    /* Different clients begin with different servers, so that few batches of many clients do not all lie on the same one. */
+    filled->next_server = transport_number(client->transport) % transport_servers(client->transport);
+    filled->next = client->filled;
+    client->filled = filled;
+    *out = filled;
+    return DFAISS_OK;
+}
+
+void client_forget_index(dfaiss_client_t *client, const char *index) {
+    filled_index_t *filled = find_filled(client, index);
+    if (!filled)
+        return;
+    LIST_REMOVE(client->filled, filled);
+    free(filled);
+}
+
 /* ---- sending to a server ---- */
 
-dfaiss_status_t client_next_server(dfaiss_client_t *client, int *server, dfaiss_error_t *err) {
-    int next = client->next_server;
+dfaiss_status_t client_next_server(dfaiss_client_t *client, const char *index, int *server, dfaiss_error_t *err) {
+    filled_index_t *filled;
+    TRY(get_filled(client, index, &filled, err));
+    int next = filled->next_server;
     int64_t begin = clock_nanoseconds();
     while (client->under_way[next] >= CREDITS) {
         client_turn(client, true);
@@ -62,7 +98,7 @@ dfaiss_status_t client_next_server(dfaiss_client_t *client, int *server, dfaiss_
             return error_set(err, DFAISS_ERR_TIMEOUT, "ADD", "server %d has been behind with indexing for %.1f seconds", next, waited);
     }
     client->under_way[next]++;
-    client->next_server = (next + 1) % transport_servers(client->transport);
+    filled->next_server = (next + 1) % transport_servers(client->transport);
     *server = next;
     return DFAISS_OK;
 }
@@ -109,47 +145,24 @@ static dfaiss_status_t send_batch(add_request_t *add, dfaiss_error_t *err) {
     return client_send_batch(client, add->server, &message, batch->vectors, &add->question, err);
 }
 
-static id_block_t *find_block(const dfaiss_client_t *client, const char *index) {
-    for (id_block_t *block = client->ids; block; block = block->next) {
-        if (strcmp(block->index, index) == 0)
-            return block;
-    }
-    return NULL;
-}
-
-void client_forget_ids(dfaiss_client_t *client, const char *index) {
-    id_block_t *block = find_block(client, index);
-    if (!block)
-        return;
-    LIST_REMOVE(client->ids, block);
-    free(block);
-}
-
 static bool take_ids(add_request_t *add) {
-    id_block_t *block = find_block(add->request.client, add->index);
-    if (!block || block->left < add->batch.n)
+    filled_index_t *filled = find_filled(add->request.client, add->index);
+    if (!filled || filled->ids_left < add->batch.n)
         return false;
-    add->first_id = block->first;
-    add->incarnation = block->incarnation;
-    block->first += add->batch.n;
-    block->left -= add->batch.n;
+    add->first_id = filled->first_id;
+    add->incarnation = filled->incarnation;
+    filled->first_id += add->batch.n;
+    filled->ids_left -= add->batch.n;
     return true;
 }
 
-/* In place of what was left of an earlier block. */
-static dfaiss_status_t keep_block(dfaiss_client_t *client, const char *index, const message_ids_t *dealt, dfaiss_error_t *err) {
-    id_block_t *block = find_block(client, index);
-    if (!block) {
-        block = calloc(1, sizeof *block);
-        if (!block)
-            return error_memory(err, sizeof *block, "a block of ids");
-        snprintf(block->index, sizeof block->index, "%s", index);
-        block->next = client->ids;
-        client->ids = block;
-    }
-    block->incarnation = dealt->incarnation;
-    block->first = dealt->first;
-    block->left = dealt->count;
+/* In place of what was left of ids dealt out earlier. */
+static dfaiss_status_t keep_ids(dfaiss_client_t *client, const char *index, const message_ids_t *dealt, dfaiss_error_t *err) {
+    filled_index_t *filled;
+    TRY(get_filled(client, index, &filled, err));
+    filled->incarnation = dealt->incarnation;
+    filled->first_id = dealt->first;
+    filled->ids_left = dealt->count;
     return DFAISS_OK;
 }
 
@@ -159,7 +172,7 @@ static dfaiss_status_t take_reserved(add_request_t *add, bool *done, dfaiss_erro
     TRY(message_ids_decode(&add->question->result, &dealt, err));
     if (dealt.count < add->batch.n)
         return message_malformed(MESSAGE_ANSWER, err);
-    TRY(keep_block(add->request.client, add->index, &dealt, err));
+    TRY(keep_ids(add->request.client, add->index, &dealt, err));
     question_forget(add->question);
     add->question = NULL;
     (void)take_ids(add);
@@ -208,7 +221,7 @@ static dfaiss_status_t take_added(add_request_t *add, bool *done, dfaiss_error_t
         return set_dim(add, err);
     if (outcome != MESSAGE_ADD_OTHER_INCARNATION || add->batch.ids)
         return message_malformed(MESSAGE_ANSWER, err);
-    client_forget_ids(add->request.client, add->index);
+    client_forget_index(add->request.client, add->index);
     return number_and_send(add, err);
 }
 
@@ -289,7 +302,7 @@ static dfaiss_status_t encode_columns(const dfaiss_batch_t *batch, bytes_writer_
 }
 
 static dfaiss_status_t begin(dfaiss_client_t *client, add_request_t *add, dfaiss_error_t *err) {
-    TRY(client_next_server(client, &add->server, err));
+    TRY(client_next_server(client, add->index, &add->server, err));
     add->credit = true;
     add->request.client = client;
     return number_and_send(add, err);

@@ -92,7 +92,7 @@ static dfaiss_status_t add(dfaiss_client_t *client, const char *index, const cli
                          (long long)batch->dim);
     end_batches(client);
     TRY(earlier_failure(client, err));
-    TRY(client_next_server(client, &server, err));
+    TRY(client_next_server(client, index, &server, err));
     end_batches(client);
     return send(client, server, index, batch, err);
 }

@@ -49,8 +49,6 @@ dfaiss_status_t dfaiss_client_create(dfaiss_world_t *world, const dfaiss_client_
     client->options = *options;
     client->under_way = under_way;
     client->last_correlation = world->last_correlation;
-    /* Different clients begin with different servers, so that few clients do not all load the same one. */
-    client->next_server = transport_number(client->transport) % transport_servers(client->transport);
     world->taken = true;
     *out = client;
     return DFAISS_OK;
@@ -86,8 +84,8 @@ void dfaiss_client_destroy(dfaiss_client_t *client) {
     }
     while (client->questions)
         question_abandon(client->questions);
-    while (client->ids)
-        client_forget_ids(client, client->ids->index);
+    while (client->filled)
+        client_forget_index(client, client->filled->name);
     client->world->taken = false;
     client->world->last_correlation = client->last_correlation;
     free(client->under_way);

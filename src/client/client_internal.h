@@ -104,22 +104,24 @@ void request_end(dfaiss_request_t *request, dfaiss_status_t status, const dfaiss
 
 enum { CREDITS = 3 }; /* batches under way to a server: one arrives, one is taken in, one is on its way */
 
-/* The server whose turn it is, once it has a credit, which is taken. */
-CHECKED dfaiss_status_t client_next_server(dfaiss_client_t *client, int *server, dfaiss_error_t *err);
+/* What this client remembers of an index that it adds to. */
+typedef struct filled_index {
+    struct filled_index *next;
+    char name[MESSAGE_NAME];
+    int next_server;      /* whose turn it is: by index, so that each index is spread evenly whatever else is added to in between */
+    uint64_t incarnation; /* of the index that the ids below belong to: a later one of the same name has other ids */
+    int64_t first_id;     /* ids that server 0 has dealt out to this client and that it has not used */
+    int64_t ids_left;
+} filled_index_t;
+
+/* After a call that makes another index of a name. */
+void client_forget_index(dfaiss_client_t *client, const char *index);
+
+/* The server whose turn it is for an index, once it has a credit, which is taken. */
+CHECKED dfaiss_status_t client_next_server(dfaiss_client_t *client, const char *index, int *server, dfaiss_error_t *err);
 /* Sends vectors with a credit that was taken, which the question then has; without one on failure. */
 CHECKED dfaiss_status_t client_send_batch(dfaiss_client_t *client, int server, const message_add_t *message, const void *vectors, question_t **out,
                                           dfaiss_error_t *err);
-/* Ids that server 0 has dealt out to this client for an index. */
-typedef struct id_block {
-    struct id_block *next;
-    char index[MESSAGE_NAME];
-    uint64_t incarnation; /* of the index: a later one of the same name has other ids */
-    int64_t first;
-    int64_t left;
-} id_block_t;
-
-/* After a call that makes another index of a name. */
-void client_forget_ids(dfaiss_client_t *client, const char *index);
 
 /* ---- the client ---- */
 
@@ -138,9 +140,8 @@ struct dfaiss_client {
     dfaiss_status_t broken;
     dfaiss_error_t broken_error;
 
-    int next_server;
     int *under_way; /* ADDs that count against the credits, by server */
-    id_block_t *ids;
+    filled_index_t *filled;
 
     sent_batch_t *batches;
     dfaiss_status_t batch_status; /* the first failure of a batch */

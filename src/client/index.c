@@ -39,13 +39,13 @@ dfaiss_status_t dfaiss_create_index(dfaiss_client_t *client, const char *index, 
     bytes_writer_t body = {0};
     message_create_encode(&message, &body);
     free(text);
-    client_forget_ids(client, index);
+    client_forget_index(client, index);
     return tell(client, MESSAGE_CREATE, &body, PATIENCE_SHORT, err);
 }
 
 dfaiss_status_t dfaiss_drop_index(dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {
     TRY(client_tell_named(client, MESSAGE_DROP, index, PATIENCE_LONG, err));
-    client_forget_ids(client, index);
+    client_forget_index(client, index);
     return DFAISS_OK;
 }
 
@@ -83,7 +83,7 @@ dfaiss_status_t dfaiss_load_index(dfaiss_client_t *client, const char *index, co
     bytes_writer_t body = {0};
     message_load_encode(&message, &body);
     free(text);
-    client_forget_ids(client, index);
+    client_forget_index(client, index);
     return tell(client, MESSAGE_LOAD, &body, PATIENCE_LONG, err);
 }
 

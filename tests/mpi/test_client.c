@@ -358,6 +358,29 @@ static void test_load_overrides_and_replaces(void **state) {
     free(vectors);
 }
 
+static void test_each_index_is_spread_evenly(void **state) {
+    (void)state;
+    enum { TURNS = 40 };
+    float *vectors = api_vectors(TURNS, DIM, 12);
+    dfaiss_statistics_t statistics[64];
+    int servers = dfaiss_world_servers(job.world);
+    create("left", flat);
+    create("right", flat);
+    /* With two servers the turns of one index would fall on the same server each time, if indexes shared them. */
+    for (int i = 0; i < TURNS; i++) {
+        add("left", vectors + i * DIM, 1, NULL);
+        add("right", vectors + i * DIM, 1, NULL);
+    }
+    for (int index = 0; index < 2; index++) {
+        assert_ok(dfaiss_get_statistics(job.client, index ? "right" : "left", statistics, &job.error), job.error);
+        for (int i = 0; i < servers; i++)
+            assert_in_range(statistics[i].vectors, TURNS / servers, TURNS / servers + 1);
+    }
+    drop("left");
+    drop("right");
+    free(vectors);
+}
+
 static void test_servers_tell_what_there_is(void **state) {
     (void)state;
     enum { BATCHES = 60 };
@@ -441,6 +464,7 @@ static int run_all(void) {
         cmocka_unit_test(test_first_vectors_bring_the_dimension),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_load_overrides_and_replaces),
+        cmocka_unit_test(test_each_index_is_spread_evenly),
         cmocka_unit_test(test_servers_tell_what_there_is),
     };
     const struct CMUnitTest together[] = {cmocka_unit_test(test_ids_of_an_index_that_is_gone)};
