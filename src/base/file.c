@@ -105,12 +105,26 @@ static dfaiss_status_t write_synced(const char *path, const void *data, size_t s
     return status;
 }
 
+/* Compares a file with what was written to it. */
+static dfaiss_status_t read_back(const char *path, const void *data, size_t size, dfaiss_error_t *err) {
+    char *found = NULL;
+    size_t found_size = 0;
+    dfaiss_status_t status = file_read_whole(path, size, &found, &found_size, err);
+    if (status != DFAISS_OK && status != DFAISS_ERR_DATA)
+        return status;
+    bool same = status == DFAISS_OK && found_size == size && (size == 0 || memcmp(found, data, size) == 0);
+    free(found);
+    return same ? DFAISS_OK : error_set(err, DFAISS_ERR_IO, path, "%s: what is read back is not what was written", path);
+}
+
 dfaiss_status_t file_replace(const char *path, const void *data, size_t size, dfaiss_error_t *err) {
     char beside[PATH_MAX], directory[PATH_MAX];
     int length = snprintf(beside, sizeof beside, "%s.new", path);
     if (length < 0 || (size_t)length >= sizeof beside)
         return error_set(err, DFAISS_ERR_ARG, path, "the path %s is too long", path);
     dfaiss_status_t status = write_synced(beside, data, size, err);
+    if (status == DFAISS_OK)
+        status = read_back(beside, data, size, err);
     if (status == DFAISS_OK && fault_rename(beside, path) != 0)
         status = error_system(err, "rename to", path, errno);
     if (status != DFAISS_OK) {

@@ -20,7 +20,8 @@ bool file_exists(const char *path);
 /* A whole file, zero-terminated behind its last byte; at most `limit` bytes (ERR_DATA beyond). *data is malloc'ed and the caller's. */
 CHECKED dfaiss_status_t file_read_whole(const char *path, size_t limit, char **data, size_t *size, dfaiss_error_t *err);
 
-/* Replaces a file atomically and durably: written beside, synced, renamed over, directory synced. On failure the old one is as it was. */
+/* Replaces a file atomically and durably: written beside, synced, read back and compared, renamed over, directory synced. On failure the old one is
+ * as it was. */
 CHECKED dfaiss_status_t file_replace(const char *path, const void *data, size_t size, dfaiss_error_t *err);
 
 /* Waits until a file's, or a directory's, content is on the device. */

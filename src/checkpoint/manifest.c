@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "checkpoint/manifest_json.h"
@@ -185,16 +186,29 @@ static dfaiss_status_t read_old(const char *storage, const char *index, bool rep
     return replace && status == DFAISS_ERR_CHECKPOINT ? DFAISS_OK : status;
 }
 
-/* The newest keep - 1 of the old generations and the new one. On failure the caller clears what is there. */
-static dfaiss_status_t make_next(const char *index, const manifest_t *old, const manifest_generation_t *generation, int64_t keep, manifest_t *next,
-                                 dfaiss_error_t *err) {
-    int64_t kept = keep - 1 < old->count ? keep - 1 : old->count;
+dfaiss_status_t manifest_check_basis(const manifest_t *manifest, const manifest_basis_t *basis, dfaiss_error_t *err) {
+    const manifest_generation_t *newest = manifest_newest(manifest);
+    if (!newest || newest->number == basis->newest)
+        return DFAISS_OK;
+    return error_set(err, DFAISS_ERR_STATE, manifest->index,
+                     "index %s was saved by somebody else: its newest generation is %" PRId64 "; %" PRId64 " was when this job %s it",
+                     manifest->index, newest->number, basis->newest, basis->newest ? "loaded or saved" : "created");
+}
+
+/* The newest keep - 1 of the old generations, up to the one that the new one came from, and the new one. On failure the caller clears what is there.
+ */
+static dfaiss_status_t make_next(const char *index, const manifest_t *old, const manifest_generation_t *generation, int64_t loaded, int64_t keep,
+                                 manifest_t *next, dfaiss_error_t *err) {
+    int64_t whole = old->count;
+    while (whole > 0 && old->generations[whole - 1].number > loaded)
+        whole--;
+    int64_t kept = keep - 1 < whole ? keep - 1 : whole;
     snprintf(next->index, sizeof next->index, "%s", index);
     next->generations = calloc((size_t)kept + 1, sizeof *next->generations);
     if (!next->generations)
         return error_memory(err, ((size_t)kept + 1) * sizeof *next->generations, "a manifest");
     for (; next->count < kept; next->count++)
-        TRY(manifest_copy_generation(&old->generations[old->count - kept + next->count], &next->generations[next->count], err));
+        TRY(manifest_copy_generation(&old->generations[whole - kept + next->count], &next->generations[next->count], err));
     TRY(manifest_copy_generation(generation, &next->generations[next->count], err));
     next->count++;
     return DFAISS_OK;
@@ -222,8 +236,8 @@ static void sweep_after_commit(const char *storage, const char *index, const man
         log_write(LOG_LEVEL_WARNING, "an old generation of index %s stays: %s", index, err.text);
 }
 
-dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, int64_t keep, bool replace,
-                                dfaiss_error_t *err) {
+dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, const manifest_basis_t *basis,
+                                int64_t keep, bool replace, dfaiss_error_t *err) {
     manifest_t old = {0}, next = {0};
     if (keep < 1)
         return error_set(err, DFAISS_ERR_ARG, index, "keep_generations is %" PRId64 "; expected at least 1", keep);
@@ -231,11 +245,13 @@ dfaiss_status_t manifest_commit(const char *storage, const char *index, const ma
     TRY(manifest_check_generation(generation, DFAISS_ERR_ARG, index, err));
     dfaiss_status_t status = read_old(storage, index, replace, &old, err);
     const manifest_generation_t *newest = manifest_newest(&old);
+    if (status == DFAISS_OK && !replace)
+        status = manifest_check_basis(&old, basis, err);
     if (status == DFAISS_OK && newest && generation->number <= newest->number)
         status = error_set(err, DFAISS_ERR_ARG, index, "generation %" PRId64 " of index %s does not follow the newest, which is %" PRId64,
                            generation->number, index, newest->number);
     if (status == DFAISS_OK)
-        status = make_next(index, &old, generation, replace ? 1 : keep, &next, err);
+        status = make_next(index, &old, generation, basis->generation, replace ? 1 : keep, &next, err);
     if (status == DFAISS_OK)
         status = put_manifest(storage, index, &next, err);
     if (status == DFAISS_OK)
@@ -248,12 +264,14 @@ dfaiss_status_t manifest_commit(const char *storage, const char *index, const ma
 /* ---- dropping ---- */
 
 static dfaiss_status_t remove_file(const char *path, dfaiss_error_t *err) {
-    return unlink(path) == 0 || errno == ENOENT ? DFAISS_OK : error_system(err, "remove", path, errno);
+    return fault_remove(path) == 0 || errno == ENOENT ? DFAISS_OK : error_system(err, "remove", path, errno);
 }
 
 /* A folder with files that are not ours stays. */
 static dfaiss_status_t remove_folder(const char *path, dfaiss_error_t *err) {
-    if (rmdir(path) == 0)
+    if (fault_remove(path) == 0)
+        return DFAISS_OK;
+    if (errno == ENOENT)
         return DFAISS_OK;
     if (errno != ENOTEMPTY && errno != EEXIST)
         return error_system(err, "remove", path, errno);
@@ -297,7 +315,10 @@ dfaiss_status_t manifest_verify_file(const char *storage, const char *index, int
     TRY(status);
     if (bytes != file->bytes)
         return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is damaged: expected %" PRIu64 " bytes, found %" PRIu64, path, file->bytes, bytes);
-    TRY(file_checksum(path, &checksum, &bytes, err));
+    status = file_checksum(path, &checksum, &bytes, err);
+    if (status == DFAISS_ERR_DATA && err)
+        err->code = DFAISS_ERR_CHECKPOINT;
+    TRY(status == DFAISS_ERR_DATA ? DFAISS_ERR_CHECKPOINT : status);
     if (checksum != file->checksum || bytes != file->bytes)
         return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is damaged: expected checksum %016" PRIx64 ", found %016" PRIx64, path, file->checksum,
                          checksum);

@@ -55,11 +55,20 @@ bool manifest_exists(const char *storage, const char *index);
 /* The newest generation; NULL where there is none. Borrowed. */
 const manifest_generation_t *manifest_newest(const manifest_t *manifest);
 
-/* Adds a generation (copied; its number is above those that are there), keeps the newest `keep` >= 1 of them, replaces the manifest, and then removes
- * the folders of generations that are no longer named; what cannot be removed is a warning in the log. `replace` drops all older generations whatever
- * keep says (the index was overwritten), even those of a manifest that is damaged. */
-CHECKED dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, int64_t keep, bool replace,
-                                        dfaiss_error_t *err);
+/* What an index in memory came from, by which it is seen what the storage has got since. */
+typedef struct manifest_basis {
+    int64_t generation; /* that was loaded or saved last; 0: none */
+    int64_t newest;     /* that the manifest named then; what lies between the two was damaged */
+} manifest_basis_t;
+
+/* ERR_STATE where the newest generation is not the one that the basis knows as such: somebody else has saved the index. */
+CHECKED dfaiss_status_t manifest_check_basis(const manifest_t *manifest, const manifest_basis_t *basis, dfaiss_error_t *err);
+
+/* Adds a generation (copied; its number is above those that are there), keeps the newest `keep` >= 1 of them without those that were found damaged,
+ * replaces the manifest, and then removes the folders of generations that are no longer named; what cannot be removed is a warning in the log.
+ * `replace` drops all older generations whatever keep and basis say (the index was overwritten), even those of a manifest that is damaged. */
+CHECKED dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation,
+                                        const manifest_basis_t *basis, int64_t keep, bool replace, dfaiss_error_t *err);
 
 /* The highest number of the folders gNNNNNN of an index, named by its manifest or not; 0 where there is none. */
 CHECKED dfaiss_status_t manifest_highest_folder(const char *storage, const char *index, int64_t *number, dfaiss_error_t *err);

@@ -1,12 +1,13 @@
-/* LOAD: an index from the storage, on as many servers as saved it. Server 0's builder reads the manifest; each server's builder verifies and
- * reads its file. */
+/* LOAD: an index from the storage, on as many servers as saved it. Server 0's builder reads the manifest and chooses the generation, the newest; each
+ * server's builder verifies and reads its file of it. Where any of them finds damage, all give up what they have loaded, and server 0 chooses the
+ * generation before: whatever is loaded in the end is one generation on all servers. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint/manifest.h"
-#include "checkpoint/shard_file.h"
+#include "base/log.h"
+#include "checkpoint/generation.h"
 #include "message/load.h"
 #include "message/named.h"
 #include "server/override.h"
@@ -37,24 +38,10 @@ static void free_loading(loading_t *loading) {
     free(loading);
 }
 
-static dfaiss_status_t check_content(const loading_t *loading, const char *path, dfaiss_error_t *err) {
-    const shard_content_t *content = &loading->content;
-    if (strcmp(content->index, loading->index) != 0 || content->generation != loading->generation || content->server != loading->server ||
-        content->servers != loading->servers)
-        return error_set(err, DFAISS_ERR_CHECKPOINT, path,
-                         "%s holds server %d of %d of generation %lld of index '%s'; server %d of %d of generation %lld of '%s' is expected", path,
-                         content->server, content->servers, (long long)content->generation, content->index, loading->server, loading->servers,
-                         (long long)loading->generation, loading->index);
-    return DFAISS_OK;
-}
-
 static dfaiss_status_t load_file(void *context, dfaiss_error_t *err) {
     loading_t *loading = context;
-    char path[PATH_MAX];
-    TRY(manifest_shard_path(loading->storage, loading->index, loading->generation, loading->server, path, sizeof path, err));
-    TRY(manifest_verify_file(loading->storage, loading->index, loading->generation, &loading->file, err));
-    TRY(shard_file_read(path, &loading->content, err));
-    return check_content(loading, path, err);
+    return generation_read(loading->storage, loading->index, loading->generation, loading->server, loading->servers, &loading->file,
+                           &loading->content, err);
 }
 
 static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss_error_t *err) {
@@ -84,7 +71,6 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     *content = (shard_content_t){0};
     hosted_t *hosted;
     TRY(hosted_add(server, loading->index, shard, own, &hosted, err));
-    hosted->generation = loading->generation;
     hosted->own_ids = loading->own_ids;
     hosted->saved_vectors = loading->vectors;
     hosted->next_id = loading->next_id;
@@ -149,31 +135,29 @@ void operation_load(server_t *server, operation_t *operation) {
 
 /* ---- server 0's part ---- */
 
-static void loaded(server_t *server, operation_t *operation, void *context) {
-    request_t *request = context;
-    if (operation->status != DFAISS_OK)
-        request_fail_and_drop(server, request, &operation->error);
-    else
-        request_answer_loaded(server, request);
-}
-
-/* A request on server 0, from finding what there is to load to the operation of all servers. */
+/* A request on server 0, from finding what there is to load to its answer. */
 typedef struct finding {
     job_t job;
     request_t *request;
     message_load_t asked; /* overrides lie in the request's message */
     const char *storage;  /* the server's */
     manifest_t manifest;
+    int64_t left; /* generations that are not tried yet, the oldest ones */
     bytes_writer_t argument;
+    dfaiss_error_t damage; /* of the generations that were tried */
 } finding_t;
 
-static void end_finding(server_t *server, finding_t *finding, dfaiss_status_t status, const dfaiss_error_t *error) {
-    request_t *request = finding->request;
+static void free_finding(finding_t *finding) {
     manifest_clear(&finding->manifest);
     bytes_writer_destroy(&finding->argument);
     free(finding);
-    if (status != DFAISS_OK)
-        request_answer(server, request, status, error, NULL, NULL, 0);
+}
+
+/* Nothing was loaded yet. */
+static void refuse_finding(server_t *server, finding_t *finding, dfaiss_status_t status, const dfaiss_error_t *error) {
+    request_t *request = finding->request;
+    free_finding(finding);
+    request_answer(server, request, status, error, NULL, NULL, 0);
 }
 
 static dfaiss_status_t check_overrides(const finding_t *finding, const manifest_generation_t *generation, dfaiss_error_t *err) {
@@ -188,6 +172,8 @@ static dfaiss_status_t check_overrides(const finding_t *finding, const manifest_
 static dfaiss_status_t encode(const server_t *server, finding_t *finding, const manifest_generation_t *generation, dfaiss_error_t *err) {
     const char *index = finding->asked.index;
     bytes_writer_t *argument = &finding->argument;
+    bytes_writer_destroy(argument);
+    *argument = (bytes_writer_t){0};
     if (generation->servers != server->servers)
         return error_set(err, DFAISS_ERR_ARG, index, "index '%s' was saved by %d servers; this job has %d: start it with --servers %d", index,
                          generation->servers, server->servers, generation->servers);
@@ -210,21 +196,94 @@ static dfaiss_status_t encode(const server_t *server, finding_t *finding, const 
     return DFAISS_OK;
 }
 
-static void start_loading(server_t *server, finding_t *finding) {
-    dfaiss_error_t error = {0};
+/* ---- one generation after the other, the newest first ---- */
+
+static void try_next(server_t *server, finding_t *finding);
+
+/* One warning a generation that is passed over; where none is left, the failure says what is wrong with each. */
+static void note_damage(finding_t *finding, const dfaiss_error_t *found) {
+    dfaiss_error_t *damage = &finding->damage;
+    const manifest_generation_t *tried = &finding->manifest.generations[finding->left];
+    const char *index = finding->asked.index;
+    bool first = finding->left + 1 == finding->manifest.count;
+    if (finding->left > 0)
+        log_write(LOG_LEVEL_WARNING, "generation %lld of index '%s' is damaged, the one before is tried: %s", (long long)tried->number, index,
+                  found->text);
+    if (first && finding->left == 0) {
+        *damage = *found;
+        return;
+    }
+    dfaiss_error_t before = *damage;
+    if (first)
+        (void)error_set(damage, DFAISS_ERR_CHECKPOINT, found->where, "no generation of index '%s' is whole: %lld: %s", index,
+                        (long long)tried->number, found->text);
+    else
+        (void)error_set(damage, DFAISS_ERR_CHECKPOINT, before.where, "%s; %lld: %s", before.text, (long long)tried->number, found->text);
+}
+
+static void damaged_is_gone(server_t *server, operation_t *operation, void *context) {
+    finding_t *finding = context;
+    if (operation->status == DFAISS_OK)
+        try_next(server, finding);
+    else
+        refuse_finding(server, finding, operation->status, &operation->error);
+}
+
+/* Drops the index from the servers that have it; `end` goes on with the finding. */
+static void drop_hosted(server_t *server, finding_t *finding, operation_end_t *end) {
+    bytes_writer_t argument = {0};
+    message_named_encode(finding->asked.index, &argument);
+    operation_start(server, OPERATION_DROP, &argument, NULL, 0, end, finding);
+}
+
+static void generation_loaded(server_t *server, operation_t *operation, void *context) {
+    finding_t *finding = context;
     request_t *request = finding->request;
+    const manifest_t *manifest = &finding->manifest;
+    if (operation->status == DFAISS_ERR_CHECKPOINT) {
+        note_damage(finding, &operation->error);
+        drop_hosted(server, finding, damaged_is_gone);
+        return;
+    }
+    if (operation->status == DFAISS_OK) {
+        hosted_t *hosted = hosted_find(server, finding->asked.index);
+        hosted->basis = (manifest_basis_t){manifest->generations[finding->left].number, manifest_newest(manifest)->number};
+    }
+    free_finding(finding);
+    if (operation->status == DFAISS_OK)
+        request_answer_loaded(server, request);
+    else
+        request_fail_and_drop(server, request, &operation->error);
+}
+
+static void start_loading(server_t *server, finding_t *finding) {
     bytes_writer_t argument = finding->argument;
     finding->argument = (bytes_writer_t){0};
-    end_finding(server, finding, DFAISS_OK, &error);
-    operation_start(server, OPERATION_LOAD, &argument, NULL, 0, loaded, request);
+    finding->left--;
+    operation_start(server, OPERATION_LOAD, &argument, NULL, 0, generation_loaded, finding);
 }
+
+static void try_next(server_t *server, finding_t *finding) {
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = DFAISS_ERR_CHECKPOINT;
+    if (finding->left > 0)
+        status = encode(server, finding, &finding->manifest.generations[finding->left - 1], &error);
+    else
+        error = finding->damage;
+    if (status == DFAISS_OK)
+        start_loading(server, finding);
+    else
+        refuse_finding(server, finding, status, &error);
+}
+
+/* ---- finding what there is ---- */
 
 static void replaced_is_gone(server_t *server, operation_t *operation, void *context) {
     finding_t *finding = context;
     if (operation->status == DFAISS_OK)
         start_loading(server, finding);
     else
-        end_finding(server, finding, operation->status, &operation->error);
+        refuse_finding(server, finding, operation->status, &operation->error);
 }
 
 /* Nothing is lost in memory where the storage has nothing to put in its place. */
@@ -232,20 +291,18 @@ static void manifest_was_read(server_t *server, job_t *job, dfaiss_status_t stat
     finding_t *finding = job->context;
     const char *index = finding->asked.index;
     dfaiss_error_t error = *failure;
+    finding->left = finding->manifest.count;
     const manifest_generation_t *newest = status == DFAISS_OK ? manifest_newest(&finding->manifest) : NULL;
     if (newest)
         status = encode(server, finding, newest, &error);
     else if (status == DFAISS_OK)
         status = error_set(&error, DFAISS_ERR_NOT_FOUND, index, "index '%s' has no generation in %s", index, finding->storage);
-    if (status != DFAISS_OK) {
-        end_finding(server, finding, status, &error);
-    } else if (hosted_find(server, index)) {
-        bytes_writer_t argument = {0};
-        message_named_encode(index, &argument);
-        operation_start(server, OPERATION_DROP, &argument, NULL, 0, replaced_is_gone, finding);
-    } else {
+    if (status != DFAISS_OK)
+        refuse_finding(server, finding, status, &error);
+    else if (hosted_find(server, index))
+        drop_hosted(server, finding, replaced_is_gone);
+    else
         start_loading(server, finding);
-    }
 }
 
 /* On the builder: the storage may be slow to answer. */

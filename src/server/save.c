@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "checkpoint/manifest.h"
-#include "checkpoint/shard_file.h"
+#include "checkpoint/generation.h"
 #include "server/server_internal.h"
 
 /* ---- a server's part: writing its file ---- */
@@ -17,7 +15,7 @@
 typedef struct writing {
     job_t job;
     operation_t *operation;
-    char path[PATH_MAX];
+    char storage[PATH_MAX];
     int64_t generation;
     int server;
     int servers;
@@ -46,12 +44,8 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
         .attributes = snapshot->attributes,
     };
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
-    TRY(shard_file_save(writing->path, &content, &writing->file.checksum, &writing->file.bytes, err));
+    TRY(generation_write(writing->storage, &content, &writing->file, err));
     memory_trim(); /* HDF5's buffers */
-    const char *slash = strrchr(writing->path, '/');
-    int length = snprintf(writing->file.name, sizeof writing->file.name, "%s", slash ? slash + 1 : writing->path);
-    if (length < 0 || (size_t)length >= sizeof writing->file.name)
-        return error_set(err, DFAISS_ERR_ARG, writing->path, "the name of the file %s is too long", writing->path);
     return DFAISS_OK;
 }
 
@@ -88,11 +82,7 @@ static dfaiss_status_t start_writing(server_t *server, operation_t *operation, d
     writing_t *writing = calloc(1, sizeof *writing);
     if (!writing)
         return error_memory(err, sizeof *writing, "saving");
-    dfaiss_status_t status = manifest_shard_path(storage, index, generation, server->number, writing->path, sizeof writing->path, err);
-    if (status != DFAISS_OK) {
-        free(writing);
-        return status;
-    }
+    memcpy(writing->storage, storage, sizeof writing->storage);
     writing->operation = operation;
     writing->generation = generation;
     writing->server = server->number;
@@ -116,9 +106,11 @@ typedef struct saving {
     request_t *request;
     char index[MESSAGE_NAME];
     char *storage;
+    manifest_basis_t basis;
     bool replace;
     int64_t keep;
     manifest_generation_t generation;
+    bool named;             /* in the manifest, although it failed */
     dfaiss_status_t failed; /* the leftovers are removed then */
     dfaiss_error_t failure;
 } saving_t;
@@ -142,71 +134,36 @@ static void answer_saving(server_t *server, saving_t *saving, dfaiss_status_t st
     free_saving(saving);
 }
 
-/* The number of the new generation: above all that the manifest names, and where the index is to be replaced, above every folder there is. */
-static dfaiss_status_t next_generation(const saving_t *saving, int64_t *number, dfaiss_error_t *err) {
-    manifest_t manifest;
-    int64_t highest = 0;
-    if (!manifest_exists(saving->storage, saving->index)) {
-        *number = 1;
-        return DFAISS_OK;
-    }
-    dfaiss_status_t status = manifest_read(saving->storage, saving->index, &manifest, err);
-    if (status == DFAISS_ERR_CHECKPOINT && saving->replace) {
-        TRY(manifest_highest_folder(saving->storage, saving->index, &highest, err));
-    } else if (status != DFAISS_OK) {
-        return status;
-    } else {
-        const manifest_generation_t *newest = manifest_newest(&manifest);
-        highest = newest ? newest->number : 0;
-        manifest_clear(&manifest);
-    }
-    *number = highest + 1;
-    return DFAISS_OK;
-}
-
 /* Builder: the folder of the new generation, empty. */
 static dfaiss_status_t make_folder(void *context, dfaiss_error_t *err) {
     saving_t *saving = context;
-    char path[PATH_MAX];
-    int64_t number = 0;
-    TRY(next_generation(saving, &number, err));
-    TRY(manifest_generation_path(saving->storage, saving->index, number, path, sizeof path, err));
-    TRY(file_remove_tree(path, err));
-    saving->generation.number = number; /* from here on the folder is this save's, to be removed where it fails */
-    return file_make_directories(path, err);
-}
-
-/* A commit that failed late, syncing the folder of the manifest, may have named the generation already; then nothing is removed. */
-static bool is_named(const saving_t *saving) {
-    manifest_t manifest;
-    if (!manifest_exists(saving->storage, saving->index))
-        return false;
-    if (manifest_read(saving->storage, saving->index, &manifest, NULL) != DFAISS_OK)
-        return !saving->replace;
-    const manifest_generation_t *newest = manifest_newest(&manifest);
-    bool named = newest && newest->number >= saving->generation.number;
-    manifest_clear(&manifest);
-    return named;
+    return generation_begin(saving->storage, saving->index, &saving->basis, saving->replace, &saving->generation.number, err);
 }
 
 /* Builder: what a failed save has left is removed. */
 static dfaiss_status_t remove_folder(void *context, dfaiss_error_t *err) {
     saving_t *saving = context;
-    char path[PATH_MAX];
-    if (saving->generation.number == 0 || is_named(saving))
+    if (saving->generation.number == 0)
         return DFAISS_OK;
-    TRY(manifest_generation_path(saving->storage, saving->index, saving->generation.number, path, sizeof path, err));
-    TRY(file_remove_tree(path, err));
-    /* An index that was never saved should not leave a folder either; where it holds something the system refuses. */
-    TRY(manifest_index_path(saving->storage, saving->index, path, sizeof path, err));
-    (void)remove(path);
-    return DFAISS_OK;
+    return generation_abandon(saving->storage, saving->index, saving->generation.number, saving->replace, &saving->named, err);
+}
+
+/* From now on the index is that of the new generation. */
+static void note_saved(server_t *server, const saving_t *saving) {
+    hosted_t *hosted = hosted_find(server, saving->index);
+    if (!hosted)
+        return;
+    hosted->basis = (manifest_basis_t){saving->generation.number, saving->generation.number};
+    hosted->overwrite = false;
 }
 
 static void folder_removed(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
     saving_t *saving = job->context;
     if (status != DFAISS_OK)
         log_write(LOG_LEVEL_WARNING, "%s", error->text);
+    /* It failed, yet it may stay: the next one follows it. */
+    if (saving->named)
+        note_saved(server, saving);
     dfaiss_error_t failure = saving->failure;
     answer_saving(server, saving, saving->failed, &failure);
 }
@@ -218,15 +175,10 @@ static void clean_up(server_t *server, saving_t *saving, dfaiss_status_t failed,
     job_submit(server, &saving->job);
 }
 
-/* Builder: syncs the folder and names the generation. */
+/* Builder: the generation is named. */
 static dfaiss_status_t commit(void *context, dfaiss_error_t *err) {
     saving_t *saving = context;
-    char path[PATH_MAX];
-    TRY(manifest_generation_path(saving->storage, saving->index, saving->generation.number, path, sizeof path, err));
-    TRY(file_sync_directory(path, err));
-    TRY(manifest_index_path(saving->storage, saving->index, path, sizeof path, err));
-    TRY(file_sync_directory(path, err));
-    return manifest_commit(saving->storage, saving->index, &saving->generation, saving->keep, saving->replace, err);
+    return generation_commit(saving->storage, saving->index, &saving->generation, &saving->basis, saving->keep, saving->replace, err);
 }
 
 static void committed(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
@@ -235,9 +187,7 @@ static void committed(server_t *server, job_t *job, dfaiss_status_t status, cons
         clean_up(server, saving, status, error);
         return;
     }
-    hosted_t *hosted = hosted_find(server, saving->index);
-    hosted->generation = saving->generation.number;
-    hosted->overwrite = false;
+    note_saved(server, saving);
     answer_saving(server, saving, DFAISS_OK, error);
 }
 
@@ -306,6 +256,7 @@ static dfaiss_status_t make_saving(server_t *server, request_t *request, saving_
     saving->request = request;
     memcpy(saving->index, request->index, sizeof saving->index);
     saving->storage = strdup(hosted_storage(server, config));
+    saving->basis = hosted->basis;
     saving->replace = hosted->overwrite;
     saving->keep = config->keep_generations;
     saving->generation.servers = server->servers;

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "checkpoint/manifest.h"
 #include "message/message.h"
 #include "message/statistics.h"
 #include "server/server.h"
@@ -44,7 +45,7 @@ struct hosted {
     bool own_ids;
     bool dropping;         /* goes as soon as nobody uses it; new users are refused */
     bool overwrite;        /* the next save replaces what the storage has under this name */
-    int64_t generation;    /* loaded or saved last; 0: none */
+    manifest_basis_t basis; /* what was loaded or saved last; on server 0 */
     int64_t saved_vectors; /* of the whole index, in that generation */
     int64_t next_id;       /* greater than every id in that generation, and on server 0 than every id that was dealt out */
     uint64_t incarnation;  /* the same on all servers; an index that comes later under the same name has another */

@@ -73,7 +73,7 @@ void request_answer_loaded(server_t *server, request_t *request) {
         status = index_config_print(shard_config(hosted->shard), true, &config, &error);
     if (status == DFAISS_OK) {
         message_loaded_t loaded = {
-            .generation = hosted->generation,
+            .generation = hosted->basis.generation,
             .rows = hosted->saved_vectors,
             .next_id = hosted->next_id,
             .own_ids = hosted->own_ids,

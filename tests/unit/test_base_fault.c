@@ -125,6 +125,13 @@ static void test_half_is_written(void **state) {
     assert_ok(file_read_whole(path, 100, &data, &size, &error), error);
     assert_string_equal(data, "abcdef");
     free(data);
+    assert_ok(file_replace(other, "old", 3, &error), error);
+    choose("write:1:lost");
+    assert_fails(file_replace(other, "new", 3, &error), DFAISS_ERR_IO, error, "is not what was written");
+    choose(NULL);
+    assert_ok(file_read_whole(other, 100, &data, &size, &error), error);
+    assert_string_equal(data, "old");
+    free(data);
     /* Whoever is told so writes the rest. */
     choose("write:1:short");
     assert_ok(file_replace(path, "whole", 5, &error), error);

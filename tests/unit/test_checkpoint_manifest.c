@@ -58,9 +58,15 @@ static void free_generation(manifest_generation_t *generation) {
     free(generation->files);
 }
 
+/* After the newest one that there is. */
 static dfaiss_status_t commit(const char *index, int64_t number, int64_t keep, bool replace) {
     manifest_generation_t generation = make_generation(number);
-    dfaiss_status_t status = manifest_commit(storage, index, &generation, keep, replace, &err);
+    manifest_basis_t basis = {0};
+    manifest_t before = {0};
+    if (manifest_exists(storage, index) && manifest_read(storage, index, &before, NULL) == DFAISS_OK)
+        basis.generation = basis.newest = manifest_newest(&before)->number;
+    manifest_clear(&before);
+    dfaiss_status_t status = manifest_commit(storage, index, &generation, &basis, keep, replace, &err);
     free_generation(&generation);
     return status;
 }
@@ -121,7 +127,7 @@ static void test_round_trip(void **state) {
     assert_false(manifest_exists(storage, "a"));
     manifest_generation_t written = make_generation(1);
     written.own_ids = true;
-    assert_ok(manifest_commit(storage, "a", &written, 2, false, &err), err);
+    assert_ok(manifest_commit(storage, "a", &written, &(manifest_basis_t){0}, 2, false, &err), err);
     assert_true(manifest_exists(storage, "a"));
     assert_ok(manifest_read(storage, "a", &manifest, &err), err);
     assert_string_equal(manifest.index, "a");
@@ -191,6 +197,32 @@ static void test_commits_keep_and_remove(void **state) {
     assert_int_equal(warnings, 0);
 }
 
+/* Generations that could not be loaded take no place of one that could; one that somebody else has saved is not passed over. */
+static void test_basis(void **state) {
+    (void)state;
+    manifest_t manifest = {0};
+    for (int64_t number = 1; number <= 3; number++) {
+        make_folder("a", number);
+        assert_ok(commit("a", number, 3, false), err);
+    }
+    manifest_generation_t generation = make_generation(4);
+    manifest_basis_t basis = {.generation = 2, .newest = 2};
+    assert_fails(manifest_commit(storage, "a", &generation, &basis, 2, false, &err), DFAISS_ERR_STATE, err,
+                 "its newest generation is 3; 2 was when this job loaded");
+    basis = (manifest_basis_t){0};
+    assert_fails(manifest_commit(storage, "a", &generation, &basis, 2, false, &err), DFAISS_ERR_STATE, err, "when this job created");
+    basis = (manifest_basis_t){.generation = 2, .newest = 3};
+    assert_ok(manifest_commit(storage, "a", &generation, &basis, 2, false, &err), err);
+    assert_ok(manifest_read(storage, "a", &manifest, &err), err);
+    assert_int_equal(manifest.count, 2);
+    assert_int_equal(manifest.generations[0].number, 2);
+    assert_int_equal(manifest.generations[1].number, 4);
+    manifest_clear(&manifest);
+    assert_true(folder_exists("a", 2));
+    assert_false(folder_exists("a", 1) || folder_exists("a", 3));
+    free_generation(&generation);
+}
+
 static void test_highest_folder(void **state) {
     (void)state;
     int64_t highest = -1;
@@ -215,13 +247,13 @@ static void test_commit_refuses_wrong_generations(void **state) {
     (void)state;
     manifest_generation_t generation = make_generation(1);
     generation.buffered = 101;
-    assert_fails(manifest_commit(storage, "a", &generation, 2, false, &err), DFAISS_ERR_ARG, err, "buffered");
+    assert_fails(manifest_commit(storage, "a", &generation, &(manifest_basis_t){0}, 2, false, &err), DFAISS_ERR_ARG, err, "buffered");
     generation.buffered = 0;
     generation.files[1].name[6] = '7';
-    assert_fails(manifest_commit(storage, "a", &generation, 2, false, &err), DFAISS_ERR_ARG, err, "shard-0001.h5");
+    assert_fails(manifest_commit(storage, "a", &generation, &(manifest_basis_t){0}, 2, false, &err), DFAISS_ERR_ARG, err, "shard-0001.h5");
     generation.file_count = 1;
-    assert_fails(manifest_commit(storage, "a", &generation, 2, false, &err), DFAISS_ERR_ARG, err, "each of 2 servers");
-    assert_fails(manifest_commit(storage, "a/b", &generation, 2, false, &err), DFAISS_ERR_ARG, err, "a/b");
+    assert_fails(manifest_commit(storage, "a", &generation, &(manifest_basis_t){0}, 2, false, &err), DFAISS_ERR_ARG, err, "each of 2 servers");
+    assert_fails(manifest_commit(storage, "a/b", &generation, &(manifest_basis_t){0}, 2, false, &err), DFAISS_ERR_ARG, err, "a/b");
     assert_false(manifest_exists(storage, "a"));
     free_generation(&generation);
 }
@@ -232,7 +264,7 @@ static void test_commit_into_what_cannot_be_written(void **state) {
     snprintf(blocked, sizeof blocked, "%s/file", storage);
     assert_ok(file_replace(blocked, "x", 1, &err), err);
     manifest_generation_t generation = make_generation(1);
-    assert_fails(manifest_commit(blocked, "a", &generation, 2, false, &err), DFAISS_ERR_IO, err, blocked);
+    assert_fails(manifest_commit(blocked, "a", &generation, &(manifest_basis_t){0}, 2, false, &err), DFAISS_ERR_IO, err, blocked);
     free_generation(&generation);
 }
 
@@ -427,6 +459,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commits_keep_and_remove, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_basis, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_highest_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replace_of_a_damaged_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_refuses_wrong_generations, set_up, tear_down),
