@@ -245,6 +245,8 @@ static void test_nprobe_is_used(void **state) {
     api_create(index, "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 6, \"centroids\": 40, \"nprobe\": 40}", true);
     api_add(index, many, DIM, 0, 2000, 200);
     assert_ok(dfaiss_train(job.client, index, &job.error), job.error);
+    /* What is not indexed yet is searched exactly, whatever nprobe says. */
+    assert_ok(dfaiss_flush(job.client, index, &job.error), job.error);
     api_check_exact(index, false, many, 2000, DIM, many, 50, 50);
     assert_ok(dfaiss_set_nprobe(job.client, index, 1, &job.error), job.error);
     /* Lists that are not probed hold some of the 50 nearest. */
