@@ -371,6 +371,35 @@ void shim_prefer_heaps(void) {
     faiss::distance_compute_min_k_reservoir = 1 << 30;
 }
 
+namespace {
+
+// Of the training that this thread is at.
+thread_local const int *training_is_cancelled = nullptr;
+
+struct cancelling : faiss::InterruptCallback {
+    bool want_interrupt() override {
+        return training_is_cancelled && __atomic_load_n(training_is_cancelled, __ATOMIC_RELAXED) != 0;
+    }
+};
+
+struct cancelled_by {
+    explicit cancelled_by(const int *flag) {
+        training_is_cancelled = flag;
+    }
+    ~cancelled_by() {
+        training_is_cancelled = nullptr;
+    }
+};
+
+} // namespace
+
+void shim_allow_cancelling(void) {
+    guarded([] {
+        if (!faiss::InterruptCallback::instance)
+            faiss::InterruptCallback::instance.reset(new cancelling);
+    });
+}
+
 int shim_describe(FaissIndex *handle, shim_layout_t *out) {
     return guarded([&] {
         shim_layout_t layout = {};
@@ -395,8 +424,9 @@ int shim_describe(FaissIndex *handle, shim_layout_t *out) {
     });
 }
 
-int shim_train(FaissIndex *handle, int64_t n, const float *x) {
+int shim_train(FaissIndex *handle, int64_t n, const float *x, const int *cancelled) {
     return guarded([&] {
+        cancelled_by flag(cancelled);
         faiss::Index *index = index_of(handle);
         for_each_index(index, prepare_clusterings);
         for_each_index(index, leave_order_of_centroids);

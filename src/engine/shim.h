@@ -27,6 +27,9 @@ const char *shim_simd_level(void);
 /* Makes results of k >= 100 come from heaps as well, whose ties stand by label. Once, before any search. */
 void shim_prefer_heaps(void);
 
+/* Has faiss ask whether a training was cancelled (shim_train). Once, before any training; a program that has faiss ask something else keeps that. */
+void shim_allow_cancelling(void);
+
 /* ---- what an index is made of ---- */
 
 enum { SHIM_CODES, SHIM_IVF, SHIM_HNSW, SHIM_OPAQUE };
@@ -49,8 +52,9 @@ typedef struct shim_layout {
 
 int shim_describe(FaissIndex *index, shim_layout_t *out);
 
-/* Trains with clusterings that take what they get, whole where it is the coarse one, and do not print. */
-int shim_train(FaissIndex *index, int64_t n, const float *x);
+/* Trains with clusterings that take what they get, whole where it is the coarse one, and do not print. It fails soon after another thread has set
+ * *cancelled, atomically. */
+int shim_train(FaissIndex *index, int64_t n, const float *x, const int *cancelled);
 
 /* Checks that the parts of an index that was read fit each other. */
 int shim_check(const FaissIndex *index);

@@ -59,10 +59,15 @@ void engine_template_destroy(engine_template_t *template) {
     free(template);
 }
 
+static void set_faiss_up(void) {
+    shim_prefer_heaps();
+    shim_allow_cancelling();
+}
+
 /* Wraps an index (taken over, also on failure). */
 static dfaiss_status_t wrap(const index_config_t *config, FaissIndex *index, engine_template_t **out, dfaiss_error_t *err) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, shim_prefer_heaps);
+    pthread_once(&once, set_faiss_up);
     engine_template_t *template = calloc(1, sizeof *template);
     if (!template) {
         faiss_Index_free(index);
@@ -189,12 +194,18 @@ dfaiss_status_t engine_template_train(engine_template_t *template, int64_t n, co
     if (n < template->layout.train_at_least)
         return error_set(err, DFAISS_ERR_STATE, "", "training needs at least %" PRId64 " vectors; there are %" PRId64,
                          template->layout.train_at_least, n);
-    int code = shim_train(template->index, n, x);
+    int code = shim_train(template->index, n, x, &template->cancelled);
+    if (code != SHIM_OK && __atomic_load_n(&template->cancelled, __ATOMIC_RELAXED))
+        return error_set(err, DFAISS_ERR_INTERRUPTED, "", "training was cancelled");
     if (code != SHIM_OK)
         return engine_failure(code, DFAISS_ERR_FAISS, "training", err);
     /* What training fixed (the size of codes, say) is looked at again. */
     code = shim_describe(template->index, &template->layout);
     return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "training", err);
+}
+
+void engine_template_cancel(engine_template_t *template) {
+    __atomic_store_n(&template->cancelled, 1, __ATOMIC_RELAXED);
 }
 
 static bool put_into_writer(void *context, const void *bytes, size_t size) {

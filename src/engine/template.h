@@ -14,6 +14,7 @@ struct engine_template {
     int64_t inner_dim;    /* of what the transforms in front make of them */
     bool normalizes;      /* metric cosine */
     bool larger_is_better;
+    int cancelled; /* read and written atomically */
 };
 
 /* What a call of the shim (or, with from_c_api, of the C API) said, as a status: `action` is what could not be done. Call it on failure only. */

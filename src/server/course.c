@@ -151,10 +151,7 @@ static dfaiss_status_t write_template(course_t *course, const engine_template_t 
 static dfaiss_status_t train_for_all(void *context, dfaiss_error_t *err) {
     course_t *course = context;
     TRY(training_work(course->training, err));
-    engine_template_t *template = training_take(course->training);
-    dfaiss_status_t status = write_template(course, template, err);
-    engine_template_destroy(template);
-    return status;
+    return write_template(course, training_template(course->training), err);
 }
 
 static void trained_for_all(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
@@ -382,7 +379,7 @@ void request_train_start(server_t *server, request_t *request) {
 
 /* ---- while it is under way ---- */
 
-/* Whoever waits need not wait until the trainer has ended what nobody wants any more. */
+/* Whoever waits need not wait until the trainer has given up what nobody wants any more. */
 static void leave(server_t *server, course_t *course) {
     dfaiss_error_t error = {0};
     hosted_t *hosted;
@@ -390,13 +387,15 @@ static void leave(server_t *server, course_t *course) {
     course->gone = true;
     note_failure(course, status, &error);
     answer(server, course, status, &error);
+    if (course->training)
+        training_cancel(course->training);
 }
 
 bool courses_advance(server_t *server) {
     bool something = false;
     for (course_t *next, *course = server->courses; course; course = next) {
         next = course->next;
-        if (!course->gone && !hosted_find(server, course->index)) {
+        if (!course->gone && !training_wanted(server, hosted_find(server, course->index))) {
             leave(server, course);
             something = true;
         }

@@ -38,6 +38,10 @@ hosted_t *training_index(server_t *server, const char *index, uint64_t number) {
     return hosted && hosted->training == number ? hosted : NULL;
 }
 
+bool training_wanted(const server_t *server, const hosted_t *hosted) {
+    return hosted && transport_clients_gone(server->transport) < transport_clients(server->transport);
+}
+
 dfaiss_status_t training_index_gone(const char *index, dfaiss_error_t *err) {
     return error_set(err, DFAISS_ERR_NOT_FOUND, index, "index '%s' was dropped while it was being trained", index);
 }
@@ -122,7 +126,7 @@ static void end_own_training(server_t *server, training_part_t *part, const dfai
     memcpy(index, part->index, sizeof index);
     bool there = training_index(server, index, part->number) != NULL;
     dfaiss_status_t installed = end_training(server, index, part->number, failure, true, &error);
-    if (there && (failure->code != DFAISS_OK || installed != DFAISS_OK))
+    if (there && failure->code != DFAISS_ERR_INTERRUPTED && (failure->code != DFAISS_OK || installed != DFAISS_OK))
         log_write(LOG_LEVEL_WARNING, "server %d: training index '%s' failed: %s", server->number, index, error.text);
 }
 
@@ -175,6 +179,11 @@ static void advance_part(server_t *server, training_part_t *part) {
 
 bool training_parts_advance(server_t *server) {
     training_part_t *part = server->training_parts;
+    for (; part; part = part->next) {
+        if (part->stage == PART_TRAINS && !training_wanted(server, training_index(server, part->index, part->number)))
+            training_cancel(part->training);
+    }
+    part = server->training_parts;
     while (part && part->stage != PART_DRAWS)
         part = part->next;
     if (!part)

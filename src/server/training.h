@@ -28,6 +28,8 @@ struct training_part {
 
 /* The index of a training; NULL where it is gone, or another one has its name. */
 hosted_t *training_index(server_t *server, const char *index, uint64_t number);
+/* Somebody may still use what is trained: the index (NULL: none) is there, and so is a client. */
+bool training_wanted(const server_t *server, const hosted_t *hosted);
 /* ERR_NOT_FOUND: that is so. */
 dfaiss_status_t training_index_gone(const char *index, dfaiss_error_t *err);
 

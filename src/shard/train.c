@@ -155,6 +155,14 @@ dfaiss_status_t training_work(void *context, dfaiss_error_t *err) {
     return status;
 }
 
+void training_cancel(training_t *training) {
+    engine_template_cancel(training->template);
+}
+
+const engine_template_t *training_template(const training_t *training) {
+    return training->template;
+}
+
 engine_template_t *training_take(training_t *training) {
     engine_template_t *template = training->template;
     training->template = NULL;

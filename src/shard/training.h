@@ -24,8 +24,12 @@ float *training_room(training_t *training, int64_t first);
 
 /* builder_work_t on a training_t that has its whole sample. */
 dfaiss_status_t training_work(void *training, dfaiss_error_t *err);
+/* While it is at work, or before: it fails soon, ERR_INTERRUPTED. */
+void training_cancel(training_t *training);
 /* The trained template, the caller's. */
 engine_template_t *training_take(training_t *training);
+/* The same, still the training's; also on the thread that trains. */
+const engine_template_t *training_template(const training_t *training);
 
 /* Vectors first to first + count - 1 of n that are drawn from the first `rows` rows of a shard: to float[count][dim], prepared as training takes
  * them. One comes from each of n stretches of as equal lengths as can be, so that no order of the rows matters; which one, the configuration's seed

@@ -22,7 +22,8 @@ struct engine_template {
     int64_t dim;
     int64_t lists; /* 0 where the class has none */
     bool normalizes, larger_is_better, trained;
-    float *centroids;  /* float[lists][dim], once trained */
+    float *centroids; /* float[lists][dim], once trained */
+    _Atomic bool cancelled;
     _Atomic int users; /* stores and searches, which it must outlive */
 };
 

@@ -134,10 +134,16 @@ dfaiss_status_t engine_template_train(engine_template_t *template, int64_t n, co
     if (template->lists > 0)
         template->centroids = fake_engine_need(malloc(centroid_bytes(template)));
     fake_engine_rest();
+    if (atomic_load_explicit(&template->cancelled, memory_order_relaxed))
+        return error_set(err, DFAISS_ERR_INTERRUPTED, "", "training was cancelled");
     for (int64_t list = 0; list < template->lists; list++)
         memcpy(template->centroids + list * template->dim, x + n / template->lists * list * template->dim, (size_t) template->dim * sizeof *x);
     template->trained = true;
     return DFAISS_OK;
+}
+
+void engine_template_cancel(engine_template_t *template) {
+    atomic_store_explicit(&template->cancelled, true, memory_order_relaxed);
 }
 
 dfaiss_status_t engine_template_write(const engine_template_t *template, bytes_writer_t *out, dfaiss_error_t *err) {

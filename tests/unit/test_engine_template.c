@@ -233,6 +233,29 @@ static void templates_of_other_configurations_are_refused(void **state) {
     close_world(&world);
 }
 
+static void check_cancelled(const char *factory) {
+    dfaiss_error_t err;
+    engine_template_t *template = NULL;
+    index_config_t config = engine_config(factory, 32, CONFIG_METRIC_l2);
+    float *x = make_vectors(3, 2000, 32);
+    assert_ok(engine_template_create(&config, 2000, &template, &err), err);
+    engine_template_cancel(template);
+    assert_fails(engine_template_train(template, 2000, x, &err), DFAISS_ERR_INTERRUPTED, err, "cancelled");
+    assert_false(engine_template_trained(template));
+    engine_template_destroy(template);
+    /* Trainings that come later on the same thread go on. */
+    assert_ok(engine_template_create(&config, 2000, &template, &err), err);
+    assert_ok(engine_template_train(template, 2000, x, &err), err);
+    engine_template_destroy(template);
+    free(x);
+}
+
+static void training_can_be_cancelled(void **state) {
+    (void)state;
+    check_cancelled("IVF64,Flat");
+    check_cancelled("PQ8");
+}
+
 static void inferred_lists_come_back(void **state) {
     (void)state;
     dfaiss_error_t err;
@@ -278,6 +301,7 @@ int main(void) {
         cmocka_unit_test(missing_numbers_are_named),
         cmocka_unit_test(classes_and_sizes_are_known),
         cmocka_unit_test(training_asks_for_enough_vectors),
+        cmocka_unit_test(training_can_be_cancelled),
         cmocka_unit_test(templates_come_back),
         cmocka_unit_test(damaged_templates_are_refused),
         cmocka_unit_test(templates_of_other_configurations_are_refused),
