@@ -185,6 +185,13 @@ static stored_run_t codes_at(const engine_store_t *store, int64_t position, int6
     return (stored_run_t){.codes = segment->codes + (size_t)at * parts->code_size, .first = position, .count = left < most ? left : most};
 }
 
+static dfaiss_status_t codes_find_code(engine_store_t *store, int64_t row, const uint8_t **code, int64_t *list, dfaiss_error_t *err) {
+    (void)list;
+    (void)err;
+    *code = codes_at(store, row, 1).codes;
+    return DFAISS_OK;
+}
+
 static const float *vectors_from(void *context, int64_t row, int64_t *count, float *scratch) {
     const engine_search_t *search = context;
     (void)scratch;
@@ -282,6 +289,7 @@ const store_class_t codes_class = {
     .search = codes_search,
     .codes_held = codes_held,
     .codes_at = codes_at,
+    .find_code = codes_find_code,
     .segments = codes_segments,
     .segment = codes_segment,
     .segment_codes = codes_segment_codes,

@@ -71,9 +71,6 @@ size_t engine_template_training_bytes(const engine_template_t *template, int64_t
 /* Trains on x float[n][dim] (not changed; cosine: normalised already). Uses the OpenMP threads of the caller. Afterwards the template is trained. */
 CHECKED dfaiss_status_t engine_template_train(engine_template_t *template, int64_t n, const float *x, dfaiss_error_t *err);
 
-/* From another thread: the training of this template that is under way fails soon (ERR_INTERRUPTED), or one that begins later does. */
-void engine_template_cancel(engine_template_t *template);
-
 /* The trained template as bytes, and back. A template read from bytes is checked against the configuration (dimension, metric, class). */
 CHECKED dfaiss_status_t engine_template_write(const engine_template_t *template, bytes_writer_t *out, dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_template_read(const index_config_t *config, const void *bytes, size_t size, engine_template_t **out,
@@ -150,6 +147,13 @@ CHECKED dfaiss_status_t engine_search_store(engine_search_t *search, const engin
 /* The merged answer, best first: scores float[nq][k], rows int64_t[nq][k]; a row found twice appears once; fewer than k: row -1.
  * Scores are squared L2 distances, or inner products. Equal scores stand by row. */
 void engine_search_end(engine_search_t *search, float *scores, int64_t *rows);
+
+/* ---- vectors given back ---- */
+
+/* The stored vectors of n rows (visible, not dropped), decoded: out float[n][dim], in the dimension of the vectors that came (cosine: normalised).
+ * Main thread. ERR_UNSUPPORTED, naming the class, where faiss cannot; ERR_ARG for a row that is not there. The first call for inverted lists makes a
+ * map of four bytes a row. */
+CHECKED dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t n, const int64_t *rows, float *out, dfaiss_error_t *err);
 
 /* ---- saving and restoring a store, by parts ---- */
 

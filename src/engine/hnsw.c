@@ -102,6 +102,13 @@ static stored_run_t hnsw_codes_at(const engine_store_t *store, int64_t position,
         .codes = graph->codes + (size_t)at * store->template->layout.code_size, .first = position, .count = left < most ? left : most};
 }
 
+static dfaiss_status_t hnsw_find_code(engine_store_t *store, int64_t row, const uint8_t **code, int64_t *list, dfaiss_error_t *err) {
+    (void)list;
+    (void)err;
+    *code = hnsw_codes_at(store, row, 1).codes;
+    return DFAISS_OK;
+}
+
 /* A graph meets rows that may not be found on its way: the fewer others there are, the more candidates it needs. */
 static int64_t walk_effort(const engine_search_t *search) {
     double effort = (double)(search->effort < search->k ? search->k : search->effort) / search_passing(search);
@@ -147,6 +154,7 @@ const store_class_t hnsw_class = {
     .search = hnsw_search,
     .codes_held = hnsw_codes_held,
     .codes_at = hnsw_codes_at,
+    .find_code = hnsw_find_code,
     .segments = graphs_segments,
     .segment = graphs_segment,
     .segment_index = graphs_segment_index,

@@ -70,6 +70,7 @@ static void ivf_destroy(engine_store_t *store) {
     for (int64_t i = 0; parts->lists && i < parts->count; i++)
         give_memory(parts->code_size, &parts->lists[i].memory);
     free(parts->lists);
+    free(parts->list_of);
     free(parts->change_of);
     free(parts);
 }
@@ -96,7 +97,7 @@ static size_t ivf_bytes(const engine_store_t *store) {
     size_t bytes = (size_t)parts->count * sizeof *parts->lists;
     for (int64_t i = 0; i < parts->count; i++)
         bytes += (size_t)parts->lists[i].memory.capacity * (parts->code_size + sizeof(int64_t));
-    return bytes;
+    return bytes + (size_t)parts->list_room * sizeof *parts->list_of;
 }
 
 /* ---- building ---- */
@@ -267,6 +268,59 @@ static void ivf_release(engine_block_t *block) {
     free(made);
 }
 
+/* ---- where a row lies ---- */
+
+/* The place of the first row of a list that is not below `row`. */
+static int64_t place_of(const ivf_list_t *list, int64_t row) {
+    const int64_t *rows = list->size ? ivf_rows(&list->memory) : NULL;
+    int64_t low = 0, high = list->size;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (rows[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Rows that came since it was made stand at the ends of their lists. */
+static dfaiss_status_t extend_list_of(const engine_store_t *store, dfaiss_error_t *err) {
+    ivf_parts_t *parts = store->parts;
+    if (parts->listed == store->rows)
+        return DFAISS_OK;
+    if (parts->list_room < store->rows) {
+        int64_t room = store->rows + store->rows / 8;
+        int32_t *grown = realloc(parts->list_of, (size_t)room * sizeof *grown);
+        if (!grown)
+            return error_memory(err, (size_t)room * sizeof *grown, "where rows lie in inverted lists");
+        parts->list_of = grown;
+        parts->list_room = room;
+    }
+    memset(parts->list_of + parts->listed, -1, (size_t)(store->rows - parts->listed) * sizeof *parts->list_of);
+    for (int64_t i = 0; i < parts->count; i++) {
+        const ivf_list_t *list = &parts->lists[i];
+        for (int64_t place = place_of(list, parts->listed); place < list->size; place++)
+            parts->list_of[ivf_rows(&list->memory)[place]] = (int32_t)i;
+    }
+    parts->listed = store->rows;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t ivf_find_code(engine_store_t *store, int64_t row, const uint8_t **code, int64_t *list, dfaiss_error_t *err) {
+    const ivf_parts_t *parts = store->parts;
+    TRY(extend_list_of(store, err));
+    *code = NULL;
+    *list = parts->list_of[row];
+    if (*list < 0)
+        return DFAISS_OK;
+    const ivf_list_t *holder = &parts->lists[*list];
+    int64_t place = place_of(holder, row);
+    if (place < holder->size && ivf_rows(&holder->memory)[place] == row)
+        *code = ivf_codes(&holder->memory) + (size_t)place * parts->code_size;
+    return DFAISS_OK;
+}
+
 /* ---- saving and restoring ---- */
 
 static void ivf_list(const engine_store_t *store, int64_t list, int64_t *size, const uint8_t **codes, const int64_t **rows) {
@@ -290,13 +344,17 @@ static dfaiss_status_t ivf_restore_list(engine_store_t *store, int64_t list, int
     return DFAISS_OK;
 }
 
-/* Marks the rows of a list in a bitmap; the first that is out of range or marked already is an error. */
+/* Marks the rows of a list in a bitmap; the first that is out of range, marked already, or below the one before it is an error. */
 static dfaiss_status_t mark_rows(const ivf_list_t *list, int64_t number, int64_t rows, uint8_t *seen, dfaiss_error_t *err) {
     for (int64_t i = 0; i < list->size; i++) {
         int64_t row = ivf_rows(&list->memory)[i];
         if (row < 0 || row >= rows)
             return error_set(err, DFAISS_ERR_CHECKPOINT, "list", "list %" PRId64 " holds row %" PRId64 "; rows 0 to %" PRId64 " were expected",
                              number, row, rows - 1);
+        if (i > 0 && row < ivf_rows(&list->memory)[i - 1])
+            return error_set(err, DFAISS_ERR_CHECKPOINT, "list",
+                             "list %" PRId64 " holds row %" PRId64 " behind row %" PRId64 "; rows ascend in a list", number, row,
+                             ivf_rows(&list->memory)[i - 1]);
         uint8_t bit = (uint8_t)(1u << (row & 7));
         if (seen[row >> 3] & bit)
             return error_set(err, DFAISS_ERR_CHECKPOINT, "list", "row %" PRId64 " stands in the lists twice (again in list %" PRId64 ")", row,
@@ -334,6 +392,7 @@ const store_class_t ivf_class = {
     .give_up = ivf_give_up,
     .release = ivf_release,
     .search = ivf_search,
+    .find_code = ivf_find_code,
     .list = ivf_list,
     .restore_list = ivf_restore_list,
     .restore_end = ivf_restore_end,

@@ -67,7 +67,7 @@ static const float *vectors_from(void *context, int64_t row, int64_t *count, flo
     const engine_search_t *search = context;
     const graph_t *graph = graphs_at(search->store, row);
     *count = 1;
-    return faiss_Index_reconstruct(graph->index, row - graph->first, scratch) == 0 ? scratch : NULL;
+    return shim_reconstruct(graph->index, row - graph->first, scratch) == SHIM_OK ? scratch : NULL;
 }
 
 static int64_t next_row(const void *context, int64_t row, int64_t end) {
@@ -135,6 +135,11 @@ static dfaiss_status_t opaque_search(engine_search_t *search, const engine_store
     return *done ? search_further(search, done, err) : DFAISS_OK;
 }
 
+static int opaque_reconstruct(const engine_store_t *store, int64_t row, float *to) {
+    const graph_t *graph = graphs_at(store, row);
+    return shim_reconstruct(graph->index, row - graph->first, to);
+}
+
 const store_class_t opaque_class = {
     .segment_rows = 1048576,
     .create = graphs_create,
@@ -146,6 +151,7 @@ const store_class_t opaque_class = {
     .give_up = graphs_give_up,
     .release = graphs_release,
     .search = opaque_search,
+    .reconstruct = opaque_reconstruct,
     .segments = graphs_segments,
     .segment = graphs_segment,
     .segment_index = graphs_segment_index,

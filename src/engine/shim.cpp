@@ -1,4 +1,5 @@
-// The C++ side of shim.h, but for what scans (shim_scan.cpp): what an index is made of, training, checking, encoding, copying.
+// The C++ side of shim.h, but for what scans (shim_scan.cpp) and decodes (shim_decode.cpp): what an index is made of, training, checking, encoding,
+// copying.
 #include "engine/shim_guard.h"
 
 #include <algorithm>

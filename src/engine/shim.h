@@ -1,7 +1,7 @@
 /* What faiss's C API lacks, in the C API's own style: plain C calls, 0 for success, and no exception leaves.
  *
  * SHIM_FAILED: faiss or the C++ library refused, shim_error() has the text; SHIM_NO_MEMORY: an allocation failed. A FaissIndex is the C API's handle.
- * Nothing here knows the rest of dfaiss, so that the C++ part stays these few files (shim.cpp, shim_scan.cpp).
+ * Nothing here knows the rest of dfaiss, so that the C++ part stays these few files (shim*.cpp).
  */
 #ifndef ENGINE_SHIM_H
 #define ENGINE_SHIM_H
@@ -68,6 +68,21 @@ int shim_transform(const FaissIndex *index, int64_t n, const float *x, float *to
 
 /* The codes of an ivf's vectors that belong to the given lists. */
 int shim_encode_for_lists(const FaissIndex *ivf, int64_t n, const float *x, const int64_t *lists, uint8_t *codes);
+
+/* ---- from codes back to vectors ---- */
+
+typedef struct shim_decoder shim_decoder_t;
+
+/* For what the classes codes, ivf and hnsw store; `list` matters to ivf alone. */
+int shim_decoder_new(const FaissIndex *inner, shim_decoder_t **out);
+void shim_decoder_free(shim_decoder_t *decoder);
+int shim_decoder_decode(shim_decoder_t *decoder, int64_t list, const uint8_t *code, float *to);
+
+/* A vector of any other index. */
+int shim_reconstruct(const FaissIndex *index, int64_t row, float *to);
+
+/* Back through the transforms in front of an index, x float[n][inner d]. Some have no way back. */
+int shim_reverse_transform(const FaissIndex *index, int64_t n, const float *x, float *to);
 
 /* ---- scanning raw codes, with one scanner a thread ---- */
 

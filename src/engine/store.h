@@ -49,6 +49,10 @@ typedef struct store_class {
     int64_t (*codes_held)(const engine_store_t *store);
     stored_run_t (*codes_at)(const engine_store_t *store, int64_t position, int64_t most);
 
+    /* The code of a row, and its list; *code NULL: it was dropped. NULL where faiss alone knows its codes: then `reconstruct`, a call of the shim. */
+    CHECKED dfaiss_status_t (*find_code)(engine_store_t *store, int64_t row, const uint8_t **code, int64_t *list, dfaiss_error_t *err);
+    int (*reconstruct)(const engine_store_t *store, int64_t row, float *to);
+
     /* Saving and restoring; NULL where the class has no such parts. */
     int64_t (*segments)(const engine_store_t *store);
     void (*segment)(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);
