@@ -21,6 +21,7 @@ typedef struct bucket {
 struct fetch {
     dfaiss_client_t *client;
     char (*indexes)[MESSAGE_NAME];
+    const uint64_t *incarnations;
     dfaiss_result_t *result;
     int servers;
     int bucket_count;
@@ -58,8 +59,8 @@ static void fill_buckets(fetch_t *fetch) {
     }
 }
 
-dfaiss_status_t fetch_create(dfaiss_client_t *client, int index_count, char (*indexes)[MESSAGE_NAME], dfaiss_result_t *result, fetch_t **out,
-                             dfaiss_error_t *err) {
+dfaiss_status_t fetch_create(dfaiss_client_t *client, int index_count, char (*indexes)[MESSAGE_NAME], const uint64_t *incarnations,
+                             dfaiss_result_t *result, fetch_t **out, dfaiss_error_t *err) {
     TRY(result_expect_metadata(result, err));
     size_t hits = (size_t)result->hits.nq * (size_t)result->hits.k;
     fetch_t *fetch = calloc(1, sizeof *fetch);
@@ -67,6 +68,7 @@ dfaiss_status_t fetch_create(dfaiss_client_t *client, int index_count, char (*in
         return error_memory(err, sizeof *fetch, "the metadata of hits");
     fetch->client = client;
     fetch->indexes = indexes;
+    fetch->incarnations = incarnations;
     fetch->result = result;
     fetch->servers = transport_servers(client->transport);
     fetch->bucket_count = index_count * fetch->servers;
@@ -99,8 +101,9 @@ static dfaiss_status_t ask(fetch_t *fetch, int number, dfaiss_error_t *err) {
     bucket->asked = left < FETCH_HITS ? left : FETCH_HITS;
     for (int64_t i = 0; i < bucket->asked; i++)
         fetch->rows[i] = fetch->result->hits.rows[bucket->places[bucket->answered + i]];
-    message_fetch_t message = {.n = bucket->asked, .rows = (const uint8_t *)fetch->rows};
-    memcpy(message.index, fetch->indexes[number / fetch->servers], sizeof message.index);
+    int index = number / fetch->servers;
+    message_fetch_t message = {.incarnation = fetch->incarnations[index], .n = bucket->asked, .rows = (const uint8_t *)fetch->rows};
+    memcpy(message.index, fetch->indexes[index], sizeof message.index);
     bytes_writer_t body = {0};
     message_fetch_encode(&message, &body);
     return question_ask(fetch->client, number % fetch->servers, MESSAGE_FETCH, &body, NULL, 0, PATIENCE_SHORT, &bucket->question, err);

@@ -7,9 +7,9 @@
 
 typedef struct fetch fetch_t;
 
-/* Everything is borrowed. Nothing is asked yet. */
-CHECKED dfaiss_status_t fetch_create(dfaiss_client_t *client, int index_count, char (*indexes)[MESSAGE_NAME], dfaiss_result_t *result, fetch_t **out,
-                                     dfaiss_error_t *err);
+/* Everything is borrowed; incarnations uint64_t[index_count] are those that were searched. Nothing is asked yet. */
+CHECKED dfaiss_status_t fetch_create(dfaiss_client_t *client, int index_count, char (*indexes)[MESSAGE_NAME], const uint64_t *incarnations,
+                                     dfaiss_result_t *result, fetch_t **out, dfaiss_error_t *err);
 /* Goes on as far as that goes without waiting; *done: the metadata are in the result. */
 CHECKED dfaiss_status_t fetch_advance(fetch_t *fetch, bool *done, dfaiss_error_t *err);
 /* NULL is fine. */

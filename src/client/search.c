@@ -17,6 +17,7 @@ typedef struct search_request {
     bool metadata;
     int index_count;
     char (*indexes)[MESSAGE_NAME];
+    uint64_t *incarnations; /* of them, as answers tell */
     question_t **questions; /* one an index; NULL once its answer was taken */
     dfaiss_result_t *result;
     fetch_t *fetch; /* NULL: has not begun */
@@ -36,18 +37,21 @@ static void destroy(dfaiss_request_t *request) {
     fetch_destroy(search->fetch);
     free(search->questions);
     free(search->indexes);
+    free(search->incarnations);
     free(search);
 }
 
 /* ---- answers ---- */
 
-static dfaiss_status_t read_answer(const search_request_t *search, question_t *question, found_t *found, dfaiss_error_t *err) {
+static dfaiss_status_t read_answer(search_request_t *search, int index, found_t *found, dfaiss_error_t *err) {
+    question_t *question = search->questions[index];
     size_t wanted;
     TRY(question_outcome(question, err));
     message_found_t said;
     TRY(message_found_decode(&question->result, &said, err));
     if (!topk_bytes(search->nq, search->k, &wanted) || question->answer.bulk_size != wanted)
         return message_malformed(MESSAGE_ANSWER, err);
+    search->incarnations[index] = said.incarnation;
     *found =
         (found_t){.hits = topk_view(question->answer.bulk, search->nq, search->k), .metric = said.metric, .larger_is_better = said.larger_is_better};
     return DFAISS_OK;
@@ -57,7 +61,7 @@ static dfaiss_status_t read_answer(const search_request_t *search, question_t *q
 static dfaiss_status_t take_single(search_request_t *search, dfaiss_error_t *err) {
     found_t found;
     question_t *question = search->questions[0];
-    TRY(read_answer(search, question, &found, err));
+    TRY(read_answer(search, 0, &found, err));
     void *block = question->answer.bulk;
     question->answer.bulk = NULL;
     return result_create(block, question->answer.bulk_size, search->nq, search->k, &search->result, err);
@@ -109,9 +113,9 @@ static dfaiss_status_t make_empty_result(search_request_t *search, dfaiss_error_
     return result_create(block, bytes, search->nq, search->k, &search->result, err);
 }
 
-static dfaiss_status_t read_all(const search_request_t *search, found_t *found, dfaiss_error_t *err) {
+static dfaiss_status_t read_all(search_request_t *search, found_t *found, dfaiss_error_t *err) {
     for (int i = 0; i < search->index_count; i++) {
-        TRY(read_answer(search, search->questions[i], &found[i], err));
+        TRY(read_answer(search, i, &found[i], err));
         if (found[i].metric != found[0].metric)
             return error_set(err, DFAISS_ERR_ARG, search->indexes[i],
                              "index '%s' and index '%s' have different metrics; their scores cannot be compared", search->indexes[0],
@@ -165,7 +169,7 @@ static dfaiss_status_t take_answers(search_request_t *search, dfaiss_error_t *er
     }
     if (!search->metadata)
         return DFAISS_OK;
-    return fetch_create(search->request.client, search->index_count, search->indexes, search->result, &search->fetch, err);
+    return fetch_create(search->request.client, search->index_count, search->indexes, search->incarnations, search->result, &search->fetch, err);
 }
 
 static void advance(dfaiss_request_t *request) {
@@ -225,8 +229,9 @@ static search_request_t *allocate(int index_count, const char *const *indexes) {
     search->request.destroy = destroy;
     search->index_count = index_count;
     search->indexes = calloc((size_t)index_count, sizeof *search->indexes);
+    search->incarnations = calloc((size_t)index_count, sizeof *search->incarnations);
     search->questions = calloc((size_t)index_count, sizeof(question_t *));
-    if (!search->indexes || !search->questions) {
+    if (!search->indexes || !search->incarnations || !search->questions) {
         destroy(&search->request);
         return NULL;
     }

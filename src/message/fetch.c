@@ -2,6 +2,7 @@
 
 void message_fetch_encode(const message_fetch_t *message, bytes_writer_t *out) {
     bytes_put_string(out, message->index);
+    bytes_put_u64(out, message->incarnation);
     bytes_put_block(out, message->rows, (size_t)message->n * 8);
 }
 
@@ -9,6 +10,7 @@ dfaiss_status_t message_fetch_decode(const void *body, size_t size, message_fetc
     bytes_reader_t in = bytes_reader(body, size);
     size_t bytes;
     bytes_get_string(&in, message->index, sizeof message->index);
+    message->incarnation = bytes_get_u64(&in);
     message->rows = bytes_get_block(&in, &bytes);
     message->n = (int64_t)(bytes / 8);
     return bytes_reader_done(&in) && bytes % 8 == 0 ? DFAISS_OK : message_malformed(MESSAGE_FETCH, err);

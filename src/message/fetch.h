@@ -7,6 +7,7 @@
 
 typedef struct message_fetch {
     char index[MESSAGE_NAME];
+    uint64_t incarnation; /* that was searched: a later one has other rows */
     int64_t n;
     const uint8_t *rows; /* int64_t[n], little-endian, unaligned; borrowed */
 } message_fetch_t;

@@ -4,6 +4,7 @@
 
 void message_search_encode(const message_search_t *message, bytes_writer_t *out) {
     bytes_put_string(out, message->index);
+    bytes_put_u64(out, message->incarnation);
     bytes_put_i64(out, message->nq);
     bytes_put_i64(out, message->dim);
     bytes_put_i64(out, message->k);
@@ -22,6 +23,7 @@ dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk
     bytes_reader_t in = bytes_reader(body, size);
     *message = (message_search_t){0};
     bytes_get_string(&in, message->index, sizeof message->index);
+    message->incarnation = bytes_get_u64(&in);
     message->nq = bytes_get_i64(&in);
     message->dim = bytes_get_i64(&in);
     message->k = bytes_get_i64(&in);
@@ -32,11 +34,13 @@ dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk
 }
 
 void message_found_encode(const message_found_t *message, bytes_writer_t *out) {
+    bytes_put_u64(out, message->incarnation);
     bytes_put_u8(out, message->metric);
     bytes_put_u8(out, message->larger_is_better);
 }
 
 dfaiss_status_t message_found_decode(bytes_reader_t *in, message_found_t *message, dfaiss_error_t *err) {
+    message->incarnation = bytes_get_u64(in);
     message->metric = bytes_get_u8(in);
     message->larger_is_better = bytes_get_u8(in) != 0;
     return bytes_reader_done(in) ? DFAISS_OK : message_malformed(MESSAGE_ANSWER, err);

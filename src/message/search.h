@@ -11,6 +11,7 @@ enum { MESSAGE_SEARCH_MAX_K = 1 << 20, MESSAGE_SEARCH_FILTER = 1 << 16 /* bytes 
 
 typedef struct message_search {
     char index[MESSAGE_NAME];
+    uint64_t incarnation; /* of the index, as the lead knows it, so that all servers search the same; 0: a client's, whichever is there */
     int64_t nq;
     int64_t dim;
     int64_t k;
@@ -22,8 +23,9 @@ typedef struct message_search {
 void message_search_encode(const message_search_t *message, bytes_writer_t *out);
 CHECKED dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk_size, message_search_t *message, dfaiss_error_t *err);
 
-/* What the scores of an answer mean: answers of indexes with different metrics cannot be compared. */
+/* What was searched, and what the scores mean: answers of indexes with different metrics cannot be compared. */
 typedef struct message_found {
+    uint64_t incarnation;
     uint8_t metric; /* config_metric_t */
     bool larger_is_better;
 } message_found_t;

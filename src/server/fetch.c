@@ -11,7 +11,7 @@ static dfaiss_status_t fetch(server_t *server, const request_t *request, bytes_w
     message_fetch_t message;
     hosted_t *hosted;
     TRY(message_fetch_decode(request->message.body, request->message.body_size, &message, err));
-    TRY(hosted_get(server, message.index, &hosted, err));
+    TRY(hosted_get_same(server, message.index, message.incarnation, &hosted, err));
     for (int64_t i = 0; i < message.n && body->size < FETCH_BYTES; i++) {
         int64_t row, id;
         const uint8_t *metadata;

@@ -23,6 +23,15 @@ dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, d
     return DFAISS_OK;
 }
 
+dfaiss_status_t hosted_get_same(server_t *server, const char *name, uint64_t incarnation, hosted_t **out, dfaiss_error_t *err) {
+    hosted_t *hosted = NULL;
+    TRY(hosted_get(server, name, &hosted, err));
+    if (hosted->incarnation != incarnation)
+        return error_set(err, DFAISS_ERR_NOT_FOUND, name, "index '%s' was dropped or loaded anew during the search", name);
+    *out = hosted;
+    return DFAISS_OK;
+}
+
 dfaiss_status_t hosted_team(const server_t *server, const index_config_t *config, team_t **own, dfaiss_error_t *err) {
     *own = NULL;
     if (config->threads == 0 || server->options->threads > 0 || server->threads_set)

@@ -123,7 +123,8 @@ static dfaiss_status_t make_lead_request(server_t *server, request_t *request, l
         return status;
     }
     config_metric_t metric = shard_config(hosted->shard)->metric;
-    asked->found = (message_found_t){.metric = (uint8_t)metric, .larger_is_better = metric != CONFIG_METRIC_l2};
+    asked->search.incarnation = hosted->incarnation;
+    asked->found = (message_found_t){.incarnation = hosted->incarnation, .metric = (uint8_t)metric, .larger_is_better = metric != CONFIG_METRIC_l2};
     asked->request = request;
     *out = asked;
     return DFAISS_OK;
@@ -207,7 +208,8 @@ static bool same_filter(const message_search_t *a, const message_search_t *b) {
 }
 
 static bool same_search(const message_search_t *a, const message_search_t *b) {
-    return a->k == b->k && a->dim == b->dim && a->nprobe == b->nprobe && strcmp(a->index, b->index) == 0 && same_filter(a, b);
+    return a->k == b->k && a->dim == b->dim && a->nprobe == b->nprobe && a->incarnation == b->incarnation && strcmp(a->index, b->index) == 0 &&
+           same_filter(a, b);
 }
 
 static int tiles_of_client(const lead_t *lead, int rank) {

@@ -58,7 +58,7 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, bo
     message_search_t message;
     hosted_t *hosted;
     TRY(message_search_decode(operation->argument.data, operation->argument.size, operation->argument_bulk_size, &message, err));
-    TRY(hosted_get(server, message.index, &hosted, err));
+    TRY(hosted_get_same(server, message.index, message.incarnation, &hosted, err));
     if (shard_config(hosted->shard)->dim == 0) {
         *ended = true;
         return find_nothing(server, operation, &message, err);

@@ -67,6 +67,8 @@ struct hosted {
 hosted_t *hosted_find(server_t *server, const char *name);
 /* ERR_NOT_FOUND where hosted_find finds none. */
 CHECKED dfaiss_status_t hosted_get(server_t *server, const char *name, hosted_t **out, dfaiss_error_t *err);
+/* The same for one incarnation of it: ERR_NOT_FOUND where it has gone, also where another has its name. */
+CHECKED dfaiss_status_t hosted_get_same(server_t *server, const char *name, uint64_t incarnation, hosted_t **out, dfaiss_error_t *err);
 /* The team that searches an index of this configuration: *own is a new one where it asks for a number of threads that --threads does not overrule,
  * else NULL. */
 CHECKED dfaiss_status_t hosted_team(const server_t *server, const index_config_t *config, team_t **own, dfaiss_error_t *err);

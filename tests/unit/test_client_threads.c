@@ -203,6 +203,66 @@ static void test_loaded_anew_while_used(void **state) {
     fake_job_run_alone(22, true, play_reload);
 }
 
+/* ---- an index that goes between a search and the bringing of its metadata ---- */
+
+enum { SAID = 4 }; /* characters of a vector's metadata */
+
+static void add_saying(member_t *member, const char *index, const char *metadata) {
+    static const float vectors[BATCH][DIM];
+    uint64_t ends[BATCH];
+    char all[BATCH * SAID];
+    for (int i = 0; i < BATCH; i++) {
+        memcpy(all + i * SAID, metadata, SAID);
+        ends[i] = (uint64_t)(i + 1) * SAID;
+    }
+    dfaiss_batch_t batch = {.element = DFAISS_F32, .n = BATCH, .dim = DIM, .vectors = vectors[0], .metadata = all, .metadata_ends = ends};
+    for (int server = 0; server < FAKE_SERVERS; server++)
+        expect_ok(member, dfaiss_add(member->client, index, &batch, NULL, &member->error));
+}
+
+/* Until every server has searched for one query. */
+static void wait_for_searches(member_t *member, const char *index) {
+    for (int64_t searched = 0; searched < FAKE_SERVERS;) {
+        dfaiss_statistics_t statistics[FAKE_SERVERS];
+        expect_ok(member, dfaiss_get_statistics(member->client, index, statistics, &member->error));
+        searched = 0;
+        for (int server = 0; server < FAKE_SERVERS; server++)
+            searched += statistics[server].queries;
+    }
+}
+
+/* Client 1 searches, and goes on only when client 0 has put another index in the place of the one that was searched. */
+static void play_replaced_before_metadata(member_t *member) {
+    static const float query[DIM];
+    const char *const index = "said";
+    const dfaiss_search_options_t options = {.metadata = true};
+    dfaiss_request_t *request = NULL;
+    dfaiss_result_t *result = NULL;
+    if (member->number == 0) {
+        fake_create(member, index, configs[0], NULL);
+        add_saying(member, index, "old ");
+    }
+    fake_meet(member);
+    if (member->number == 1)
+        expect_ok(member, dfaiss_search_start(member->client, 1, &index, 1, DIM, query, K, &options, &request, &member->error));
+    if (member->number == 0) {
+        wait_for_searches(member, index);
+        expect_ok(member, dfaiss_drop_index(member->client, index, &member->error));
+        fake_create(member, index, configs[0], NULL);
+        add_saying(member, index, "new ");
+    }
+    fake_meet(member);
+    if (member->number == 1) {
+        expect(dfaiss_request_wait(request, &result, &member->error) == DFAISS_ERR_NOT_FOUND);
+        expect(strstr(member->error.text, "anew") != NULL);
+    }
+}
+
+static void test_metadata_are_of_what_was_searched(void **state) {
+    (void)state;
+    fake_job_run_alone(25, true, play_replaced_before_metadata);
+}
+
 /* ---- training beside everything else ---- */
 
 static const char *const trained_configs[] = {
@@ -297,6 +357,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests_under_way),
         cmocka_unit_test(test_loaded_anew_while_used),
+        cmocka_unit_test(test_metadata_are_of_what_was_searched),
         cmocka_unit_test(test_training_beside_everything),
         cmocka_unit_test(test_shut_down_by_one_client),
     };
