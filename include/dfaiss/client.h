@@ -111,6 +111,15 @@ typedef struct dfaiss_batch {
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out,
                                                      dfaiss_error_t *err);
 
+/* Removes the vectors of n ids, or those that match a filter expression; *removed (may be NULL) is how many there were. Searches begun afterwards do
+ * not find them; memory is freed by and by. DFAISS_ERR_ARG: an id negative or twice, or an expression that is wrong (text and `where` say at which
+ * place). */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_remove_ids(dfaiss_client_t *client, const char *index, int64_t n, const int64_t *ids,
+                                                            int64_t *removed, dfaiss_error_t *err);
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_remove_matching(dfaiss_client_t *client, const char *index, const char *filter, int64_t *removed,
+                                                                 dfaiss_error_t *err);
+
+
 /* ---- training and indexing ---- */
 
 /* States of an index, in their order. Of all servers together: the one that they have in common; else TRAINING where any trains; else NOT_TRAINED
@@ -210,6 +219,7 @@ typedef struct dfaiss_statistics {
     dfaiss_state_t state;
     int64_t vectors;        /* that searches can find */
     int64_t buffered;       /* those of them not indexed yet */
+    int64_t removed;        /* removed, and their memory not freed yet */
     int64_t queries;        /* searched */
     int64_t index_bytes;    /* codes, rows of lists, links */
     int64_t metadata_bytes; /* metadata, attributes and explicit ids */

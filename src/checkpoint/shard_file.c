@@ -48,6 +48,8 @@ static dfaiss_status_t check_content(const char *path, const shard_content_t *co
     if (content->attributes && attribute_columns_rows(content->attributes) != row)
         return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: attributes have %" PRId64 " rows of %" PRId64, path,
                          attribute_columns_rows(content->attributes), row);
+    if (content->living && content->living->rows != row)
+        return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: bits of %" PRId64 " rows of %" PRId64, path, content->living->rows, row);
     if (row != content->rows)
         return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: batches have %" PRId64 " rows of %" PRId64, path, row, content->rows);
     return DFAISS_OK;
@@ -101,6 +103,7 @@ static dfaiss_status_t write_all(hdf5_file_t *file, const shard_content_t *conte
         TRY(write_trained(file, content));
         TRY(shard_store_write(file, content));
     }
+    TRY(shard_living_write(file, content));
     TRY(shard_rows_write(file, content, indexed_rows(content)));
     return shard_attributes_write(file, content);
 }
@@ -220,6 +223,7 @@ static dfaiss_status_t read_all(hdf5_file_t *file, shard_content_t *content) {
         TRY(read_trained(file, content, &root));
         TRY(shard_store_read(file, content, root.indexed));
     }
+    TRY(shard_living_read(file, content));
     TRY(shard_rows_read(file, content, root.indexed));
     return shard_attributes_read(file, content, root.version);
 }
@@ -239,6 +243,7 @@ void shard_content_clear(shard_content_t *content) {
         shard_batch_clear(&content->batches[i]);
     free(content->batches);
     attribute_columns_destroy(content->attributes);
+    bitmap_release(content->living);
     attribute_schema_destroy(content->schema);
     engine_store_destroy(content->store);
     engine_template_destroy(content->template);

@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "filter/columns.h"
 #include "shard/batch.h"
+#include "shard/bitmap.h"
 
 enum { CHECKPOINT_NAME = 256 };
 
@@ -29,6 +30,7 @@ typedef struct shard_content {
     int64_t batch_count;
     attribute_schema_t *schema;      /* of the configuration; when writing not looked at */
     attribute_columns_t *attributes; /* of all rows; NULL where the configuration declares none */
+    bitmap_t *living;                /* bits of the rows that were not removed; NULL: none was */
 } shard_content_t;
 
 /* Writes a file and syncs it with its folder. A row range that is only partly indexed inside a batch is handled. On failure no file is left. */

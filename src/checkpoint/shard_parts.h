@@ -14,6 +14,10 @@ CHECKED dfaiss_status_t shard_store_read(hdf5_file_t *file, shard_content_t *con
 CHECKED dfaiss_status_t shard_rows_write(hdf5_file_t *file, const shard_content_t *content, int64_t indexed);
 CHECKED dfaiss_status_t shard_rows_read(hdf5_file_t *file, shard_content_t *content, int64_t indexed);
 
+/* Which rows are there, /living. Reading makes content->living. */
+CHECKED dfaiss_status_t shard_living_write(hdf5_file_t *file, const shard_content_t *content);
+CHECKED dfaiss_status_t shard_living_read(hdf5_file_t *file, shard_content_t *content);
+
 /* The attributes of rows, /attributes. Reading makes content->schema and content->attributes, after content->batches. */
 CHECKED dfaiss_status_t shard_attributes_write(hdf5_file_t *file, const shard_content_t *content);
 CHECKED dfaiss_status_t shard_attributes_read(hdf5_file_t *file, shard_content_t *content, int64_t version);

@@ -80,6 +80,9 @@ void client_settle(dfaiss_client_t *client);
 CHECKED dfaiss_status_t client_check(const dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
 CHECKED dfaiss_status_t client_check_broken(const dfaiss_client_t *client, dfaiss_error_t *err);
 
+/* ERR_ARG: the text of a filter is empty or too long. What is wrong with an expression the servers say, who know the attributes. */
+CHECKED dfaiss_status_t client_check_filter(const char *filter, dfaiss_error_t *err);
+
 /* ---- requests ---- */
 
 struct dfaiss_request {

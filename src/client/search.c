@@ -187,12 +187,11 @@ static void advance(dfaiss_request_t *request) {
 
 /* ---- starting ---- */
 
-/* What is wrong with an expression the servers say, who know the attributes. */
-static dfaiss_status_t check_filter(const char *filter, dfaiss_error_t *err) {
-    if (filter && strlen(filter) > MESSAGE_SEARCH_FILTER)
+dfaiss_status_t client_check_filter(const char *filter, dfaiss_error_t *err) {
+    if (strlen(filter) > MESSAGE_SEARCH_FILTER)
         return error_set(err, DFAISS_ERR_ARG, "filter", "a filter of %zu bytes; at most %d are allowed", strlen(filter), MESSAGE_SEARCH_FILTER);
-    if (filter && !filter[0])
-        return error_set(err, DFAISS_ERR_ARG, "filter", "the filter is an empty text; NULL stands for none");
+    if (!filter[0])
+        return error_set(err, DFAISS_ERR_ARG, "filter", "the filter is an empty text");
     return DFAISS_OK;
 }
 
@@ -208,7 +207,7 @@ static dfaiss_status_t check_sizes(int64_t nq, int64_t dim, int64_t k, const dfa
     if (options->nprobe < 0)
         return error_set(err, DFAISS_ERR_ARG, "nprobe", "nprobe is %lld; it must be at least 1, or 0 for the configured one",
                          (long long)options->nprobe);
-    return check_filter(options->filter, err);
+    return options->filter ? client_check_filter(options->filter, err) : DFAISS_OK;
 }
 
 static dfaiss_status_t check_indexes(const dfaiss_client_t *client, int index_count, const char *const *indexes, dfaiss_error_t *err) {

@@ -66,6 +66,7 @@ dfaiss_status_t dfaiss_get_statistics(dfaiss_client_t *client, const char *index
             .state = (dfaiss_state_t)told[i].state,
             .vectors = told[i].rows,
             .buffered = told[i].buffered,
+            .removed = told[i].removed,
             .queries = told[i].queries,
             .index_bytes = told[i].index_bytes,
             .metadata_bytes = told[i].metadata_bytes,

@@ -10,6 +10,7 @@
     X(threads)                                                        \
     X(rows)           /* of the index on this server */               \
     X(buffered)       /* those of them not indexed yet */             \
+    X(removed)        /* removed, and their memory not freed yet */   \
     X(state)          /* index_state_t */                             \
     X(index_bytes)    /* codes, rows of lists, links */               \
     X(metadata_bytes) /* metadata and explicit ids */                 \

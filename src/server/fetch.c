@@ -20,6 +20,9 @@ static dfaiss_status_t fetch(server_t *server, const request_t *request, bytes_w
         if (!shard_row(hosted->shard, row, &id, &metadata, &size))
             return error_set(err, DFAISS_ERR_ARG, message.index, "index '%s' has no row %lld on server %d", message.index, (long long)row,
                              server->number);
+        /* It may have been removed since the search. */
+        if (!shard_lives(hosted->shard, row))
+            size = 0;
         bytes_put_block(body, metadata, size);
     }
     return message_written(body, MESSAGE_FETCH, err);

@@ -1,6 +1,7 @@
 /* GET_IDS: the ids of all vectors of an index that are on this server, collected in slices. With `custom_meta_id_idx`, where a vector's metadata are
  * a JSON array with an integer at that place, that integer is its id to those who ask. */
 #include <stdlib.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -17,6 +18,7 @@ struct id_list {
     hosted_t *hosted;
     int64_t rows; /* that were there when it began */
     int64_t row;  /* the next one */
+    int64_t count;
     int64_t *ids; /* memory_map */
     size_t bytes;
 };
@@ -30,11 +32,11 @@ static dfaiss_status_t begin(server_t *server, request_t *request, id_list_t **o
     if (!list)
         return error_memory(err, sizeof *list, "the ids of an index");
     list->rows = shard_rows(hosted->shard);
-    list->bytes = (size_t)list->rows * sizeof *list->ids;
+    list->bytes = (size_t)shard_living(hosted->shard) * sizeof *list->ids;
     list->ids = memory_map(list->bytes);
-    if (list->rows > 0 && !list->ids) {
+    if (list->bytes > 0 && !list->ids) {
         free(list);
-        return error_memory(err, (size_t)shard_rows(hosted->shard) * sizeof(int64_t), "the ids of an index");
+        return error_memory(err, (size_t)shard_living(hosted->shard) * sizeof(int64_t), "the ids of an index");
     }
     list->request = request;
     list->hosted = hosted;
@@ -78,17 +80,38 @@ static void take_rows(id_list_t *list, int64_t end) {
         int64_t id = -1;
         const uint8_t *metadata = NULL;
         size_t size = 0;
+        if (!shard_lives(shard, list->row))
+            continue;
         if (shard_row(shard, list->row, &id, &metadata, &size) && size > 0)
             (void)custom_id(metadata, size, place, &id);
-        list->ids[list->row] = id;
+        list->ids[list->count++] = id;
     }
+}
+
+/* Where vectors were removed meanwhile there are fewer ids than there is room. */
+static dfaiss_status_t shrink(id_list_t *list, dfaiss_error_t *err) {
+    size_t bytes = (size_t)list->count * sizeof *list->ids;
+    if (bytes == list->bytes)
+        return DFAISS_OK;
+    int64_t *ids = memory_map(bytes);
+    if (bytes > 0 && !ids)
+        return error_memory(err, bytes, "the ids of an index");
+    if (bytes > 0)
+        memcpy(ids, list->ids, bytes);
+    memory_unmap(list->ids, list->bytes);
+    list->ids = ids;
+    list->bytes = bytes;
+    return DFAISS_OK;
 }
 
 static void end_list(server_t *server, id_list_t *list) {
     dfaiss_error_t error = {0};
     LIST_REMOVE(server->id_lists, list);
     list->hosted->users--;
-    request_answer(server, list->request, DFAISS_OK, &error, NULL, list->ids, list->bytes);
+    dfaiss_status_t status = shrink(list, &error);
+    if (status != DFAISS_OK)
+        memory_unmap(list->ids, list->bytes);
+    request_answer(server, list->request, status, &error, NULL, status == DFAISS_OK ? list->ids : NULL, status == DFAISS_OK ? list->bytes : 0);
     free(list);
 }
 

@@ -20,6 +20,7 @@ static const operation_type_t operation_types[OPERATION_COUNT] = {
     [OPERATION_FLUSH] = {"flush", operation_flush, NULL},
     [OPERATION_WRITE] = {"write", operation_write, NULL},
     [OPERATION_DROP] = {"drop", operation_drop, NULL},
+    [OPERATION_REMOVE] = {"remove", operation_remove, NULL},
     [OPERATION_SEARCH] = {"search", operation_search, operation_search_merge},
     [OPERATION_STATISTICS] = {"statistics", operation_statistics, NULL},
     [OPERATION_SET_DIM] = {"set dim", operation_set_dim, NULL},

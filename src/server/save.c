@@ -42,6 +42,7 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
         .batches = snapshot->batches,
         .batch_count = snapshot->batch_count,
         .attributes = snapshot->attributes,
+        .living = snapshot->living,
     };
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
     TRY(generation_write(writing->storage, &content, &writing->file, err));
@@ -58,8 +59,8 @@ static void file_written(server_t *server, job_t *job, dfaiss_status_t status, c
         bytes_put_string(result, writing->file.name);
         bytes_put_u64(result, writing->file.bytes);
         bytes_put_u64(result, writing->file.checksum);
-        bytes_put_i64(result, writing->snapshot.rows);
-        bytes_put_i64(result, writing->snapshot.store ? writing->snapshot.rows - engine_store_rows(writing->snapshot.store) : writing->snapshot.rows);
+        bytes_put_i64(result, shard_snapshot_living(&writing->snapshot, 0));
+        bytes_put_i64(result, shard_snapshot_living(&writing->snapshot, writing->snapshot.store ? engine_store_rows(writing->snapshot.store) : 0));
         bytes_put_i64(result, shard_next_id(job->hosted->shard));
         job->hosted->file_bytes = (int64_t)writing->file.bytes;
     }

@@ -118,6 +118,7 @@ typedef enum operation_kind {
     OPERATION_FLUSH,
     OPERATION_WRITE,
     OPERATION_DROP,
+    OPERATION_REMOVE,
     OPERATION_SEARCH,
     OPERATION_STATISTICS,
     OPERATION_SET_DIM,
@@ -185,6 +186,7 @@ void operation_adopt(server_t *server, operation_t *operation);
 void operation_flush(server_t *server, operation_t *operation);
 void operation_write(server_t *server, operation_t *operation);
 void operation_drop(server_t *server, operation_t *operation);
+void operation_remove(server_t *server, operation_t *operation);
 void operation_search(server_t *server, operation_t *operation);
 void operation_search_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size);
 void operation_statistics(server_t *server, operation_t *operation);
@@ -249,6 +251,7 @@ void request_add(server_t *server, request_t *request);
 void request_flush(server_t *server, request_t *request);
 void request_save(server_t *server, request_t *request);
 void request_drop(server_t *server, request_t *request);
+void request_remove(server_t *server, request_t *request);
 void request_search(server_t *server, request_t *request);
 void request_fetch(server_t *server, request_t *request);
 void request_statistics(server_t *server, request_t *request);
@@ -269,6 +272,11 @@ bool held_adds_advance(server_t *server);
 bool flushes_advance(server_t *server);
 /* Removes indexes that were dropped, when nobody uses them any more. */
 bool drops_advance(server_t *server);
+
+typedef struct removing removing_t;
+/* Runs one slice of one removal from this server's shards. */
+bool removals_advance(server_t *server);
+void removals_clear(server_t *server);
 
 typedef struct id_list id_list_t;
 /* Goes on collecting ids. */
@@ -355,6 +363,7 @@ struct server {
     active_search_t *searches; /* of this server's shards, taking turns */
     uint64_t last_search;      /* its number */
     id_list_t *id_lists;
+    removing_t *removing; /* from this server's shards, taking turns */
     void *merge_scratch;
     size_t merge_scratch_size;
 

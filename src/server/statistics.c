@@ -13,8 +13,9 @@ static void describe_index(const server_t *server, const hosted_t *hosted, messa
     shard_bytes_t bytes = shard_bytes(shard);
     if (hosted->team)
         statistics->threads = team_threads(hosted->team);
-    statistics->rows = shard_rows(shard);
-    statistics->buffered = shard_rows(shard) - shard_indexed(shard);
+    statistics->rows = shard_living(shard);
+    statistics->buffered = shard_living(shard) - shard_living_indexed(shard);
+    statistics->removed = shard_removed(shard);
     statistics->state = hosted_state(server, hosted);
     statistics->failure = hosted->train_failure;
     if (hosted->build_status != DFAISS_OK) {

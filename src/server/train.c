@@ -85,7 +85,7 @@ void training_part_start(training_part_t *part, operation_t *operation) {
 /* Keeps why an index is not trained. By itself that is tried again when there are twice as many vectors. */
 static void keep_failure(hosted_t *hosted, const dfaiss_error_t *failure) {
     hosted->train_failure = *failure;
-    hosted->train_again = 2 * shard_rows(hosted->shard);
+    hosted->train_again = 2 * shard_living(hosted->shard);
 }
 
 static dfaiss_status_t install(hosted_t *hosted, training_part_t *part, dfaiss_error_t *err) {
@@ -214,9 +214,9 @@ static dfaiss_status_t prepare(server_t *server, hosted_t *hosted, uint64_t numb
     if (shard_trained(hosted->shard))
         return error_set(err, DFAISS_ERR_STATE, hosted->name, "index '%s' is trained already", hosted->name);
     if (trains_locally(hosted))
-        TRY(training_create(hosted->shard, shard_rows(hosted->shard), 1, &training, err));
+        TRY(training_create(hosted->shard, shard_living(hosted->shard), 1, &training, err));
     TRY(training_part_add(server, hosted, number, training, &part, err));
-    part->rows = shard_rows(hosted->shard);
+    part->rows = shard_living(hosted->shard);
     return DFAISS_OK;
 }
 
@@ -232,7 +232,7 @@ static dfaiss_status_t prepare_part(server_t *server, operation_t *operation, df
     TRY(hosted_get(server, index, &hosted, err));
     TRY(prepare(server, hosted, number, err));
     bytes_put_u32(&operation->result, (uint32_t)server->number);
-    bytes_put_i64(&operation->result, shard_rows(hosted->shard));
+    bytes_put_i64(&operation->result, shard_living(hosted->shard));
     bytes_put_u8(&operation->result, hosted->training == number);
     return DFAISS_OK;
 }

@@ -32,20 +32,20 @@ static bool waits_for_vectors(const server_t *server, const hosted_t *hosted) {
 static dfaiss_status_t start_alone(server_t *server, hosted_t *hosted, dfaiss_error_t *err) {
     training_t *training = NULL;
     training_part_t *part = NULL;
-    TRY(training_create(hosted->shard, shard_rows(hosted->shard), 1, &training, err));
+    TRY(training_create(hosted->shard, shard_living(hosted->shard), 1, &training, err));
     TRY(training_part_add(server, hosted, ALONE | ++server->last_training, training, &part, err));
-    part->rows = shard_rows(hosted->shard);
+    part->rows = shard_living(hosted->shard);
     training_part_start(part, NULL);
     return DFAISS_OK;
 }
 
 static bool train_alone(server_t *server, hosted_t *hosted) {
     dfaiss_error_t error = {0};
-    if (shard_rows(hosted->shard) < training_due_rows(server, hosted))
+    if (shard_living(hosted->shard) < training_due_rows(server, hosted))
         return false;
     if (start_alone(server, hosted, &error) != DFAISS_OK) {
         hosted->train_failure = error;
-        hosted->train_again = 2 * shard_rows(hosted->shard);
+        hosted->train_again = 2 * shard_living(hosted->shard);
         log_write(LOG_LEVEL_WARNING, "server %d: training index '%s' failed: %s", server->number, hosted->name, error.text);
     }
     return true;
@@ -90,7 +90,7 @@ void rows_on_message(server_t *server, transport_message_t *message) {
 /* Now and then, since vectors may come in very many small batches; but soon after the last of them. */
 static bool tell_rows(server_t *server, hosted_t *hosted) {
     dfaiss_error_t error = {0};
-    int64_t rows = shard_rows(hosted->shard), now = clock_nanoseconds();
+    int64_t rows = shard_living(hosted->shard), now = clock_nanoseconds();
     if (now - hosted->told_at < (rows == hosted->rows_told ? TELL_AGAIN_NANOSECONDS : TELL_NANOSECONDS))
         return false;
     hosted->rows_told = rows;
@@ -113,7 +113,7 @@ static bool tell_rows(server_t *server, hosted_t *hosted) {
 static bool start_due(server_t *server) {
     bool something = false;
     for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next) {
-        if (!waits_for_vectors(server, hosted) || shard_rows(hosted->shard) == 0)
+        if (!waits_for_vectors(server, hosted) || shard_living(hosted->shard) == 0)
             continue;
         bool local = shard_config(hosted->shard)->training == CONFIG_TRAINING_local;
         something |= local ? train_alone(server, hosted) : tell_rows(server, hosted);

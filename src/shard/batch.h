@@ -9,6 +9,7 @@
 typedef struct shard_batch {
     int64_t first_row; /* batches of a shard follow each other without gaps */
     int64_t n;
+    int64_t removed;         /* rows that are not there any more */
     int64_t first_id;        /* where ids is NULL: row i has id first_id + i */
     int64_t *ids;            /* int64_t[n] or NULL; owned, free() */
     uint64_t *metadata_ends; /* uint64_t[n]: where each row's metadata ends in `metadata`; NULL where the batch has none; owned, free() */

@@ -71,19 +71,21 @@ void bitmap_release(bitmap_t *bitmap) {
     free(bitmap);
 }
 
-bool bitmap_extend(bitmap_t **place, int64_t rows, bool value) {
-    bitmap_t *bitmap = *place;
-    if (rows > bitmap->capacity) {
-        bitmap = copy_with_room(bitmap, rows);
-        if (!bitmap)
-            return false;
-        bitmap_release(*place);
-        *place = bitmap;
-    }
+bool bitmap_reserve(bitmap_t **place, int64_t rows) {
+    if (rows <= (*place)->capacity)
+        return true;
+    bitmap_t *copy = copy_with_room(*place, rows);
+    if (!copy)
+        return false;
+    bitmap_release(*place);
+    *place = copy;
+    return true;
+}
+
+void bitmap_extend(bitmap_t *bitmap, int64_t rows, bool value) {
     if (value)
         fill(bitmap, bitmap->rows, rows);
     bitmap->rows = rows;
-    return true;
 }
 
 bool bitmap_own(bitmap_t **place) {
@@ -106,4 +108,14 @@ int64_t bitmap_count(const bitmap_t *bitmap, int64_t first, int64_t end) {
     for (; first < end; first++)
         count += bitmap_get(bitmap, first);
     return count;
+}
+
+int64_t bitmap_select(const bitmap_t *bitmap, int64_t first, int64_t number) {
+    int64_t word = first / 64;
+    for (int count; number >= (count = __builtin_popcountll(bitmap->words[word])); word++)
+        number -= count;
+    uint64_t bits = bitmap->words[word];
+    for (; number > 0; number--)
+        bits &= bits - 1;
+    return word * 64 + __builtin_ctzll(bits);
 }

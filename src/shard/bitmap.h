@@ -27,9 +27,10 @@ bitmap_t *bitmap_share(bitmap_t *bitmap);
 /* One owner less: the last one frees it. NULL is fine. */
 void bitmap_release(bitmap_t *bitmap);
 
-/* Bits of this value for the rows up to `rows`, which are not fewer than before. *bitmap, which the caller owns, may become another one. False: no
- * memory, nothing has changed. */
-CHECKED bool bitmap_extend(bitmap_t **bitmap, int64_t rows, bool value);
+/* Room for so many rows. *bitmap, which the caller owns, may become another one. False: no memory, nothing has changed. */
+CHECKED bool bitmap_reserve(bitmap_t **bitmap, int64_t rows);
+/* Bits of this value for the rows up to `rows`, which are not fewer than before, and which there is room for. */
+void bitmap_extend(bitmap_t *bitmap, int64_t rows, bool value);
 /* *bitmap, which the caller owns, becomes one that nobody else does. False: no memory. */
 CHECKED bool bitmap_own(bitmap_t **bitmap);
 
@@ -45,8 +46,7 @@ static inline void bitmap_set(bitmap_t *bitmap, int64_t row, bool value) {
 /* How many bits of rows first to end - 1 are 1. */
 int64_t bitmap_count(const bitmap_t *bitmap, int64_t first, int64_t end);
 
-static inline size_t bitmap_bytes(const bitmap_t *bitmap) {
-    return (size_t)bitmap->rows / 8;
-}
+/* The row whose bit is number `number`, from 0, of those that are 1 from row `first` on, a multiple of 64. There is one. */
+int64_t bitmap_select(const bitmap_t *bitmap, int64_t first, int64_t number);
 
 #endif

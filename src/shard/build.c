@@ -182,7 +182,10 @@ static bool install_pending(shard_t *shard) {
 static bool link_pending(shard_t *shard, int64_t deadline) {
     if (!shard->pending_block || shard->readers > 0)
         return false;
-    if (engine_block_link(shard->store, shard->pending_block, deadline)) {
+    int64_t before = shard_indexed(shard);
+    bool linked = engine_block_link(shard->store, shard->pending_block, deadline);
+    shard_note_indexed(shard, before);
+    if (linked) {
         engine_block_destroy(shard->pending_block);
         shard->pending_block = NULL;
         shard_rows_free_vectors(&shard->rows, shard_indexed(shard));

@@ -101,8 +101,9 @@ static dfaiss_status_t look_at_piece(shard_filter_t *filter, const attribute_col
     int64_t left = ATTRIBUTE_BLOCK_ROWS - first % ATTRIBUTE_BLOCK_ROWS;
     count = count < left ? count : left;
     count = count < rows - first ? count : rows - first;
-    if (!bitmap_extend(&filter->matches, first + count, false))
-        return error_memory(err, bitmap_bytes(filter->matches), "the rows that match a filter");
+    if (!bitmap_reserve(&filter->matches, first + count))
+        return error_memory(err, (size_t)(first + count) / 8, "the rows that match a filter");
+    bitmap_extend(filter->matches, first + count, false);
     filter_evaluate(filter->program, columns, first, count, filter->matches->words + first / 64);
     return DFAISS_OK;
 }

@@ -91,15 +91,37 @@ dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *ques
     return DFAISS_OK;
 }
 
+static void intersect(bitmap_t *into, const bitmap_t *with) {
+    for (int64_t word = 0; word < (into->rows + 63) / 64; word++)
+        into->words[word] &= with->words[word];
+}
+
+/* The rows that match the filter and are still there; NULL and success: all rows. */
+static dfaiss_status_t make_allowed(const shard_search_t *search, bitmap_t **out, dfaiss_error_t *err) {
+    bitmap_t *matches = search->filter ? search->filter->matches : NULL, *living = search->shard->living;
+    *out = NULL;
+    if (!matches || !living) {
+        if (matches || living)
+            *out = bitmap_share(matches ? matches : living);
+        return DFAISS_OK;
+    }
+    bitmap_t *both = bitmap_copy(matches);
+    if (!both)
+        return error_memory(err, (size_t)matches->rows / 8, "a search");
+    intersect(both, living);
+    *out = both;
+    return DFAISS_OK;
+}
+
 /* What the search may find of the rows that there are now. */
 static dfaiss_status_t restrict_to_allowed(shard_search_t *search, dfaiss_error_t *err) {
-    if (!search->filter)
+    TRY(make_allowed(search, &search->allowed, err));
+    if (!search->allowed)
         return DFAISS_OK;
-    search->allowed = bitmap_share(search->filter->matches);
     engine_restriction_t restriction = {
         .allowed = search->allowed->words,
         .rows = search->allowed->rows,
-        .allowed_rows = bitmap_count(search->allowed, 0, search->allowed->rows),
+        .allowed_rows = search->filter ? bitmap_count(search->allowed, 0, search->allowed->rows) : shard_living(search->shard),
     };
     search->empty = restriction.allowed_rows == 0;
     return engine_search_restrict(search->engine, &restriction, err);

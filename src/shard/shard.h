@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "filter/columns.h"
 #include "shard/batch.h"
+#include "shard/bitmap.h"
 #include "shard/builder.h"
 
 typedef struct shard shard_t;
@@ -31,6 +32,7 @@ typedef struct shard_restored {
     int64_t batch_count;
     attribute_schema_t *schema;      /* of the configuration */
     attribute_columns_t *attributes; /* of that schema, for all rows; NULL where it has no fields */
+    bitmap_t *living;                /* bits of the rows that were not removed; NULL: none was */
 } shard_restored_t;
 
 /* A shard from a checkpoint; everything in it is taken over on success. expected_rows as for shard_create. */
@@ -52,8 +54,13 @@ void shard_set_nprobe(shard_t *shard, int64_t nprobe);
 /* The team of searches that begin from now on; borrowed. */
 void shard_set_team(shard_t *shard, team_t *team);
 bool shard_trained(const shard_t *shard);
+/* Rows that have arrived, and those of them that are indexed: removed ones are counted, since they keep their numbers. */
 int64_t shard_rows(const shard_t *shard);
 int64_t shard_indexed(const shard_t *shard);
+/* The same without those that were removed, and how many were. */
+int64_t shard_living(const shard_t *shard);
+int64_t shard_living_indexed(const shard_t *shard);
+int64_t shard_removed(const shard_t *shard);
 /* Greater than every id here. */
 int64_t shard_next_id(const shard_t *shard);
 /* Rows that the builder has not taken in yet: what ingest is held back by. 0 before training, when nothing can be built. */
@@ -73,7 +80,9 @@ shard_bytes_t shard_bytes(const shard_t *shard);
  * the caller's then. */
 CHECKED dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, const void *columns, size_t column_bytes, dfaiss_error_t *err);
 
-/* A row's id and metadata (borrowed until the next change). False where there is no such row. */
+/* A row is there and was not removed. */
+bool shard_lives(const shard_t *shard, int64_t row);
+/* A row's id and metadata (borrowed until the next change), removed or not. False where there is no such row. */
 bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **metadata, size_t *metadata_size);
 
 /* ---- training ---- */
@@ -119,8 +128,11 @@ typedef struct shard_snapshot {
     shard_batch_t *batches; /* a copy of the descriptions; owned */
     int64_t batch_count;
     attribute_columns_t *attributes; /* NULL: the index has none; owned */
+    bitmap_t *living;                /* a copy; NULL: no row was removed */
 } shard_snapshot_t;
 CHECKED dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfaiss_error_t *err);
+/* Rows from number `first` on that are there. */
+int64_t shard_snapshot_living(const shard_snapshot_t *snapshot, int64_t first);
 /* Main thread. */
 void shard_snapshot_clear(shard_snapshot_t *snapshot);
 

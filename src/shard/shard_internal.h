@@ -59,6 +59,9 @@ struct shard {
     attribute_schema_t *schema;
     attribute_columns_t *attributes; /* of all rows; NULL where the schema has no fields */
     shard_filters_t filters;
+    bitmap_t *living;     /* bits of the rows that were not removed; NULL: none was */
+    int64_t dead;         /* rows that were */
+    int64_t dead_indexed; /* those of them that are indexed */
 
     sample_t sample; /* vectors that are only trained on */
 
@@ -87,6 +90,15 @@ CHECKED dfaiss_status_t shard_attributes_create(shard_t *shard, const index_conf
 /* The attributes of a batch that follows the rows; undone by attribute_columns_undo. */
 CHECKED dfaiss_status_t shard_attributes_append(shard_t *shard, const shard_batch_t *batch, const void *columns, size_t column_bytes,
                                                 dfaiss_error_t *err);
+
+/* Before the first of some rows is removed: the bits are there, and no search looks at them. */
+CHECKED dfaiss_status_t shard_begin_to_remove(shard_t *shard, dfaiss_error_t *err);
+/* Removes a row, unless it is gone. *batch: the number of a batch that does not lie behind it, which becomes that of its batch. */
+bool shard_remove_row(shard_t *shard, int64_t row, int64_t *batch);
+/* The bits of rows that were restored, taken over; NULL: all are there. */
+void shard_take_living(shard_t *shard, bitmap_t *living);
+/* There are more indexed rows than `before`. */
+void shard_note_indexed(shard_t *shard, int64_t before);
 
 /* Frees the searches that are kept for reuse, since they belong to a template that goes. */
 void shard_search_drop_idle(shard_t *shard);

@@ -171,25 +171,47 @@ engine_template_t *training_take(training_t *training) {
 
 /* ---- drawing from the rows that have arrived ---- */
 
-static int64_t drawn_row(const shard_t *shard, int64_t rows, int64_t n, int64_t i) {
+/* Rows are drawn among those that were not removed; this is the number of one among them. Where some were removed since the sample was planned,
+ * others are drawn twice. */
+static int64_t drawn_number(const shard_t *shard, int64_t rows, int64_t n, int64_t i) {
     random_state_t random = random_stream((uint64_t)shard->config->seed, (uint64_t)shard->server << 40 ^ (uint64_t)i);
     int64_t begin = share_of(rows, i, n), end = share_of(rows, i + 1, n);
-    return begin + (int64_t)random_below(&random, (uint64_t)(end - begin));
+    return (begin + (int64_t)random_below(&random, (uint64_t)(end - begin))) % shard_living(shard);
+}
+
+/* How far counting rows that were not removed has come. */
+typedef struct row_counter {
+    int64_t word; /* its first row */
+    int64_t before;
+} row_counter_t;
+
+static int64_t row_of_number(const bitmap_t *living, row_counter_t *counter, int64_t number) {
+    if (!living)
+        return number;
+    if (number < counter->before)
+        *counter = (row_counter_t){0};
+    int64_t row = bitmap_select(living, counter->word, number - counter->before), word = row / 64 * 64;
+    counter->before += bitmap_count(living, counter->word, word);
+    counter->word = word;
+    return row;
+}
+
+static dfaiss_status_t take_row(const shard_t *shard, int64_t row, float *to, dfaiss_error_t *err) {
+    const shard_batch_t *batch = &shard->rows.batches[shard_rows_find(&shard->rows, row)];
+    if (!batch->vectors)
+        return error_set(err, DFAISS_ERR_STATE, shard->name, "index '%s' is trained already", shard->name);
+    size_t row_bytes = (size_t)shard->config->dim * element_size(batch->element);
+    engine_prepare(shard->template, batch->element, (const char *)batch->vectors + (size_t)(row - batch->first_row) * row_bytes, 1, to);
+    return DFAISS_OK;
 }
 
 dfaiss_status_t shard_draw(const shard_t *shard, int64_t rows, int64_t n, int64_t first, int64_t count, float *to, dfaiss_error_t *err) {
-    int64_t dim = shard->config->dim;
-    if (rows > shard->rows.rows || n > rows || first < 0 || count < 0 || count > n - first)
+    if (rows > shard->rows.rows || n > rows || first < 0 || count < 0 || count > n - first || (count > 0 && shard_living(shard) == 0))
         return error_set(err, DFAISS_ERR_STATE, shard->name, "index '%s' has %" PRId64 " vectors on server %d; training draws from %" PRId64,
-                         shard->name, shard->rows.rows, shard->server, rows);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t row = drawn_row(shard, rows, n, first + i);
-        const shard_batch_t *batch = &shard->rows.batches[shard_rows_find(&shard->rows, row)];
-        if (!batch->vectors)
-            return error_set(err, DFAISS_ERR_STATE, shard->name, "index '%s' is trained already", shard->name);
-        size_t row_bytes = (size_t)dim * element_size(batch->element);
-        engine_prepare(shard->template, batch->element, (const char *)batch->vectors + (size_t)(row - batch->first_row) * row_bytes, 1, to + i * dim);
-    }
+                         shard->name, shard_living(shard), shard->server, rows);
+    row_counter_t counter = {0};
+    for (int64_t i = 0; i < count; i++)
+        TRY(take_row(shard, row_of_number(shard->living, &counter, drawn_number(shard, rows, n, first + i)), to + i * shard->config->dim, err));
     return DFAISS_OK;
 }
 

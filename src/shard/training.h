@@ -31,9 +31,9 @@ engine_template_t *training_take(training_t *training);
 /* The same, still the training's; also on the thread that trains. */
 const engine_template_t *training_template(const training_t *training);
 
-/* Vectors first to first + count - 1 of n that are drawn from the first `rows` rows of a shard: to float[count][dim], prepared as training takes
- * them. One comes from each of n stretches of as equal lengths as can be, so that no order of the rows matters; which one, the configuration's seed
- * says. ERR_STATE where there are fewer rows. */
+/* Vectors first to first + count - 1 of n that are drawn from the first `rows` rows of a shard that were not removed: to float[count][dim], prepared
+ * as training takes them. One comes from each of n stretches of as equal lengths as can be, so that no order of the rows matters; which one, the
+ * configuration's seed says. ERR_STATE where there are fewer rows. */
 CHECKED dfaiss_status_t shard_draw(const shard_t *shard, int64_t rows, int64_t n, int64_t first, int64_t count, float *to, dfaiss_error_t *err);
 
 /* Installs a trained template (taken over, also on failure). It takes effect when no search is under way. ERR_STATE where it is trained already. */

@@ -1,4 +1,5 @@
-/* What a shard's file holds of rows beyond ids and metadata: attributes come back as they were, and damage is told with its place. */
+/* What a shard's file holds of rows beyond ids and metadata: attributes, and which rows are there, come back as they were, and damage is told with
+ * its place. */
 #include "check.h"
 
 #include <limits.h>
@@ -87,8 +88,17 @@ static shard_content_t make_content(int64_t rows) {
     return content;
 }
 
+/* Every third row. */
+static void remove_some(shard_content_t *content) {
+    content->living = bitmap_create(content->rows, true);
+    assert_non_null(content->living);
+    for (int64_t row = 0; row < content->rows; row += 3)
+        bitmap_set(content->living, row, false);
+}
+
 static void write_content(int64_t rows) {
     shard_content_t content = make_content(rows);
+    remove_some(&content);
     assert_ok(shard_file_write(path, &content, &err), err);
     shard_content_clear(&content);
 }
@@ -154,6 +164,37 @@ static void test_second_writing_is_the_same(void **state) {
     shard_content_clear(&read);
 }
 
+/* ---- removed rows ---- */
+
+static void test_removed_rows_stay_removed(void **state) {
+    (void)state;
+    shard_content_t written = make_content(ROWS), read;
+    uint64_t checksums[2], bytes[2];
+    remove_some(&written);
+    assert_ok(shard_file_write(path, &written, &err), err);
+    assert_ok(file_checksum(path, &checksums[0], &bytes[0], &err), err);
+    assert_ok(shard_file_read(path, &read, &err), err);
+    assert_int_equal(read.living->rows, ROWS);
+    for (int64_t row = 0; row < ROWS; row++)
+        assert_int_equal(bitmap_get(read.living, row), row % 3 != 0);
+    assert_ok(shard_file_write(path, &read, &err), err);
+    assert_ok(file_checksum(path, &checksums[1], &bytes[1], &err), err);
+    assert_true(bytes[0] == bytes[1] && checksums[0] == checksums[1]);
+    shard_content_clear(&read);
+    shard_content_clear(&written);
+}
+
+static void test_no_removed_rows(void **state) {
+    (void)state;
+    shard_content_t written = make_content(ROWS), read;
+    written.living = bitmap_create(ROWS, true);
+    assert_ok(shard_file_write(path, &written, &err), err);
+    assert_ok(shard_file_read(path, &read, &err), err);
+    assert_null(read.living);
+    shard_content_clear(&read);
+    shard_content_clear(&written);
+}
+
 /* ---- files that say something else ---- */
 
 static hid_t open_to_change(void) {
@@ -198,6 +239,8 @@ static const struct {
     {"/attributes/lang/string_blocks", 0, 5, "attribute lang, string_ends: expected 5 elements, found 4"},
     {"/attributes/lang/string_ends", 1, 99, "attribute lang, string_ends: expected"},
     {"/attributes/lang/string_bytes", -1, 0, "attribute lang, string_bytes: expected"},
+    {"/living", 5, 2, "dataset /living: expected 0 or 1 in row 5, found 2"},
+    {"/living", 650, 255, "dataset /living: expected 0 or 1 in row 650, found 255"},
 };
 
 static void test_lies(void **state) {
@@ -214,6 +257,25 @@ static void test_lies(void **state) {
         assert_fails(shard_file_read(path, &content, &err), DFAISS_ERR_CHECKPOINT, err, lies[i].expected);
         assert_non_null(strstr(err.text, "shard-0000.h5"));
         assert_null(content.batches);
+    }
+}
+
+/* Bits of rows that there are not are as wrong as missing ones. */
+static void test_bits_of_other_rows(void **state) {
+    (void)state;
+    for (hsize_t rows = ROWS - 1; rows <= ROWS + 1; rows += 2) {
+        shard_content_t content;
+        char expected[64];
+        write_content(ROWS);
+        hid_t file = open_to_change(), space = H5Screate_simple(1, &rows, NULL);
+        assert_true(H5Ldelete(file, "/living", H5P_DEFAULT) >= 0);
+        hid_t dataset = H5Dcreate2(file, "/living", H5T_STD_U8LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        assert_true(dataset >= 0);
+        H5Dclose(dataset);
+        H5Sclose(space);
+        assert_true(H5Fclose(file) >= 0);
+        snprintf(expected, sizeof expected, "dataset /living: expected uint8[700], found uint8[%d]", (int)rows);
+        assert_fails(shard_file_read(path, &content, &err), DFAISS_ERR_CHECKPOINT, err, expected);
     }
 }
 
@@ -238,6 +300,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_no_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_writing_is_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_removed_rows_stay_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_removed_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bits_of_other_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
     };
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);

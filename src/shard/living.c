@@ -1,0 +1,57 @@
+/* Which rows of a shard are still there: all, until the first is removed. */
+#include "shard/shard_internal.h"
+
+int64_t shard_living(const shard_t *shard) {
+    return shard->rows.rows - shard->dead;
+}
+
+int64_t shard_living_indexed(const shard_t *shard) {
+    return shard_indexed(shard) - shard->dead_indexed;
+}
+
+int64_t shard_removed(const shard_t *shard) {
+    return shard->dead;
+}
+
+bool shard_lives(const shard_t *shard, int64_t row) {
+    return row >= 0 && row < shard->rows.rows && (!shard->living || bitmap_get(shard->living, row));
+}
+
+dfaiss_status_t shard_begin_to_remove(shard_t *shard, dfaiss_error_t *err) {
+    int64_t rows = shard->rows.rows;
+    if (!shard->living)
+        shard->living = bitmap_create(rows, true);
+    if (!shard->living || !bitmap_own(&shard->living))
+        return error_memory(err, (size_t)rows / 8, "removing vectors");
+    return DFAISS_OK;
+}
+
+bool shard_remove_row(shard_t *shard, int64_t row, int64_t *batch) {
+    const shard_rows_t *rows = &shard->rows;
+    if (!bitmap_get(shard->living, row))
+        return false;
+    while (row >= rows->batches[*batch].first_row + rows->batches[*batch].n)
+        ++*batch;
+    bitmap_set(shard->living, row, false);
+    rows->batches[*batch].removed++;
+    shard->dead++;
+    shard->dead_indexed += row < shard_indexed(shard);
+    return true;
+}
+
+void shard_take_living(shard_t *shard, bitmap_t *living) {
+    shard->living = living;
+    for (int64_t i = 0; living && i < shard->rows.count; i++) {
+        shard_batch_t *batch = &shard->rows.batches[i];
+        batch->removed = batch->n - bitmap_count(living, batch->first_row, batch->first_row + batch->n);
+        shard->dead += batch->removed;
+    }
+    if (living)
+        shard_note_indexed(shard, 0);
+}
+
+void shard_note_indexed(shard_t *shard, int64_t before) {
+    int64_t now = shard_indexed(shard);
+    if (shard->living && now > before)
+        shard->dead_indexed += now - before - bitmap_count(shard->living, before, now);
+}

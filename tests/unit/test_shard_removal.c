@@ -1,0 +1,282 @@
+/* Rows that are removed from a shard in one process: whatever moment they go, later searches find the others and no others. */
+#include "test_shard_rows.h"
+
+#include "shard/removal.h"
+
+enum { BATCH = 400, ROWS = 3200, MOST_ROWS = 8000 };
+
+/* Which rows ought to be there; rows have their number as id. */
+typedef struct expected {
+    bool gone[MOST_ROWS];
+    int64_t living;
+} expected_t;
+
+static void append(shard_t *shard, int64_t n, expected_t *expected) {
+    append_years(shard, n, year_of(shard_rows(shard)));
+    expected->living += n;
+}
+
+static void expect_gone(expected_t *expected, int64_t row) {
+    expected->living -= !expected->gone[row];
+    expected->gone[row] = true;
+}
+
+/* In the shortest slices, with links in between. */
+static int64_t finish(shard_t *shard, shard_removal_t *removal) {
+    bool done = false;
+    while (!done) {
+        assert_ok(shard_removal_step(removal, 0, &done, &error), error);
+        (void)shard_advance(shard, INT64_MAX);
+    }
+    int64_t removed = shard_removal_count(removal);
+    shard_removal_destroy(removal);
+    return removed;
+}
+
+static int64_t remove_ids(shard_t *shard, int64_t n, const int64_t *ids) {
+    shard_removal_t *removal = NULL;
+    assert_ok(shard_removal_by_ids(shard, n, ids, &removal, &error), error);
+    return finish(shard, removal);
+}
+
+/* Rows `first` and every `step`-th from there on, before `end`. */
+static void remove_rows(shard_t *shard, int64_t first, int64_t end, int64_t step, expected_t *expected) {
+    int64_t ids[MOST_ROWS], n = 0, before = expected->living;
+    for (int64_t row = first; row < end; row += step) {
+        ids[n++] = row;
+        expect_gone(expected, row);
+    }
+    assert_int_equal(remove_ids(shard, n, ids), before - expected->living);
+}
+
+static void remove_years(shard_t *shard, const char *filter, int64_t first, int64_t end, expected_t *expected) {
+    shard_removal_t *removal = NULL;
+    int64_t before = expected->living;
+    for (int64_t row = first; row < end; row++)
+        expect_gone(expected, row);
+    assert_ok(shard_removal_by_filter(shard, filter, strlen(filter), &removal, &error), error);
+    assert_int_equal(finish(shard, removal), before - expected->living);
+}
+
+/* A search for as many as there are finds those that are there, each once. */
+static void check(shard_t *shard, const expected_t *expected) {
+    const float query[DIM] = {2, -1};
+    int64_t k = shard_rows(shard), found = 0;
+    bool seen[MOST_ROWS] = {false};
+    topk_t hits = make_hits(k);
+    assert_int_equal(shard_living(shard), expected->living);
+    search_in_steps(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = k}, &hits);
+    for (; found < k && hits.ids[found] >= 0; found++) {
+        assert_in_range(hits.ids[found], 0, k - 1);
+        assert_false(expected->gone[hits.ids[found]] || seen[hits.ids[found]]);
+        assert_true(shard_lives(shard, hits.rows[found]));
+        seen[hits.ids[found]] = true;
+    }
+    assert_int_equal(found, expected->living);
+    free(hits.ids);
+}
+
+/* Before training, before indexing, half indexed, and indexed, by ids and by filters. */
+static void test_every_kind(void **state) {
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        expected_t expected = {.living = 0};
+        shard_t *shard = make_shard(kinds[kind].config);
+        print_message("%s\n", kinds[kind].config);
+        while (shard_rows(shard) < ROWS)
+            append(shard, BATCH, &expected);
+        remove_rows(shard, 5, ROWS, 7, &expected);
+        check(shard, &expected);
+        remove_years(shard, "year >= 2390 and year < 2810", 390, 810, &expected);
+        check(shard, &expected);
+        if (kinds[kind].trains)
+            train(shard);
+        (void)build_once(shard);
+        remove_rows(shard, 0, ROWS, 5, &expected);
+        check(shard, &expected);
+        build_all(shard);
+        check(shard, &expected);
+        append(shard, BATCH, &expected);
+        remove_years(shard, "year in (2001, 2002)", 1, 3, &expected);
+        remove_rows(shard, ROWS + 100, ROWS + 200, 1, &expected);
+        check(shard, &expected);
+        remove_rows(shard, 0, shard_rows(shard), 1, &expected);
+        check(shard, &expected);
+        append(shard, BATCH, &expected);
+        check(shard, &expected);
+        shard_destroy(shard);
+    }
+}
+
+static void test_what_is_not_there(void **state) {
+    (void)state;
+    expected_t expected = {.living = 0};
+    shard_t *shard = make_shard(flat);
+    const int64_t ids[] = {0, 399, 400, INT64_MAX - 1};
+    assert_int_equal(remove_ids(shard, 4, ids), 0);
+    append(shard, BATCH, &expected);
+    assert_int_equal(remove_ids(shard, 0, NULL), 0);
+    assert_int_equal(remove_ids(shard, 2, ids + 2), 0);
+    remove_years(shard, "year > 9999", 0, 0, &expected);
+    assert_int_equal(remove_ids(shard, 4, ids), 2);
+    assert_int_equal(remove_ids(shard, 4, ids), 0);
+    expect_gone(&expected, 0);
+    expect_gone(&expected, 399);
+    check(shard, &expected);
+    shard_removal_t *removal = NULL;
+    assert_fails(shard_removal_by_filter(shard, "yaer == 1", 9, &removal, &error), DFAISS_ERR_ARG, error, "yaer");
+    shard_destroy(shard);
+}
+
+/* Ids in no order, some of them on two rows. */
+static void test_own_ids(void **state) {
+    (void)state;
+    enum { N = 1000 };
+    const int64_t asked[] = {3, 30, 999, 1000, 2997, 500000};
+    shard_t *shard = make_shard(flat);
+    for (int round = 0; round < 2; round++) {
+        shard_batch_t batch = make_batch(N, round);
+        batch.ids = malloc(N * sizeof *batch.ids);
+        assert_non_null(batch.ids);
+        for (int64_t i = 0; i < N; i++)
+            batch.ids[i] = i * 7919 % N * (round ? 3 : 1);
+        assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
+    }
+    /* 3, 30 and 999 are in both batches, 2997 in the second alone. */
+    assert_int_equal(remove_ids(shard, 6, asked), 7);
+    assert_int_equal(shard_living(shard), 2 * N - 7);
+    for (int64_t row = 0; row < 2 * N; row++) {
+        int64_t id = -1;
+        const uint8_t *metadata;
+        size_t size;
+        assert_true(shard_row(shard, row, &id, &metadata, &size));
+        assert_int_equal(shard_lives(shard, row), id != 3 && id != 30 && id != 999 && id != 2997);
+    }
+    shard_destroy(shard);
+}
+
+/* A search that has begun finds what was there then, however it is met by removals, appends and links. */
+static void test_searches_keep_what_they_began_with(void **state) {
+    (void)state;
+    const float query[DIM] = {0};
+    for (int indexed = 0; indexed < 2; indexed++) {
+        expected_t expected = {.living = 0};
+        shard_t *shard = make_shard(flat);
+        while (shard_rows(shard) < ROWS)
+            append(shard, BATCH, &expected);
+        if (indexed)
+            build_all(shard);
+        remove_rows(shard, 0, ROWS, 10, &expected);
+        int64_t living = expected.living;
+        shard_search_t *search = NULL;
+        bool done = false;
+        topk_t hits = make_hits(ROWS);
+        assert_ok(shard_search_create(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = ROWS}, &search, &error), error);
+        assert_ok(shard_search_step(search, 0, &done, &error), error);
+        assert_false(done);
+        remove_rows(shard, 1, ROWS, 3, &expected);
+        append(shard, BATCH, &expected);
+        remove_rows(shard, 0, shard_rows(shard), 2, &expected);
+        while (!done) {
+            (void)shard_advance(shard, INT64_MAX);
+            assert_ok(shard_search_step(search, 0, &done, &error), error);
+        }
+        shard_search_result(search, &hits);
+        shard_search_destroy(search);
+        for (int64_t i = 0; i < ROWS; i++)
+            assert_true(i < living ? hits.ids[i] % 10 != 0 && hits.ids[i] < ROWS : hits.ids[i] == -1);
+        check(shard, &expected);
+        free(hits.ids);
+        shard_destroy(shard);
+    }
+}
+
+/* A filter that is kept does not bring back rows that went. */
+static void test_filters_leave_out_what_went(void **state) {
+    (void)state;
+    const float query[DIM] = {0};
+    const char filter[] = "year < 2010";
+    expected_t expected = {.living = 0};
+    shard_t *shard = make_shard(flat);
+    shard_question_t question = {.nq = 1, .dim = DIM, .queries = query, .k = 10, .filter = filter, .filter_size = sizeof filter - 1};
+    topk_t hits = make_hits(10);
+    append(shard, BATCH, &expected);
+    search_in_steps(shard, &question, &hits);
+    assert_true(hits.ids[9] >= 0);
+    remove_rows(shard, 0, 10, 2, &expected);
+    search_in_steps(shard, &question, &hits);
+    assert_true(hits.ids[4] >= 0 && hits.ids[5] == -1);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(hits.ids[i] % 2, 1);
+    remove_rows(shard, 0, 10, 1, &expected);
+    search_in_steps(shard, &question, &hits);
+    assert_int_equal(hits.ids[0], -1);
+    free(hits.ids);
+    shard_destroy(shard);
+}
+
+/* ---- beside searches ---- */
+
+static void test_training_draws_what_is_there(void **state) {
+    (void)state;
+    enum { N = 100 };
+    expected_t expected = {.living = 0};
+    float drawn[N * DIM];
+    shard_t *shard = make_shard(kinds[2].config);
+    while (shard_rows(shard) < ROWS)
+        append(shard, BATCH, &expected);
+    remove_rows(shard, 0, ROWS, 2, &expected);
+    remove_rows(shard, 0, 1200, 1, &expected);
+    assert_ok(shard_draw(shard, shard_living(shard), N, 0, 30, drawn, &error), error);
+    assert_ok(shard_draw(shard, shard_living(shard), N, 30, N - 30, drawn + 30 * DIM, &error), error);
+    int64_t next = 0;
+    for (int64_t row = 0; row < ROWS && next < N; row++) {
+        shard_batch_t batch = make_batch(BATCH, row / BATCH * BATCH);
+        const float *vector = (const float *)batch.vectors + row % BATCH * DIM;
+        next += !expected.gone[row] && memcmp(vector, drawn + next * DIM, DIM * sizeof *drawn) == 0;
+        shard_batch_clear(&batch);
+    }
+    assert_int_equal(next, N);
+    remove_rows(shard, 0, ROWS, 1, &expected);
+    assert_fails(shard_draw(shard, 10, 1, 0, 1, drawn, &error), DFAISS_ERR_STATE, error, "has 0 vectors");
+    shard_destroy(shard);
+}
+
+static void test_snapshots(void **state) {
+    (void)state;
+    expected_t expected = {.living = 0};
+    shard_t *shard = make_shard(flat);
+    shard_snapshot_t snapshot;
+    append(shard, BATCH, &expected);
+    assert_ok(shard_snapshot(shard, &snapshot, &error), error);
+    assert_null(snapshot.living);
+    assert_int_equal(shard_snapshot_living(&snapshot, 100), 300);
+    shard_snapshot_clear(&snapshot);
+    remove_rows(shard, 0, 200, 1, &expected);
+    assert_ok(shard_snapshot(shard, &snapshot, &error), error);
+    remove_rows(shard, 0, 300, 1, &expected);
+    append(shard, BATCH, &expected);
+    assert_int_equal(snapshot.living->rows, BATCH);
+    assert_int_equal(shard_snapshot_living(&snapshot, 0), 200);
+    assert_int_equal(shard_snapshot_living(&snapshot, 250), 150);
+    shard_snapshot_clear(&snapshot);
+    shard_destroy(shard);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kind),
+        cmocka_unit_test(test_what_is_not_there),
+        cmocka_unit_test(test_own_ids),
+        cmocka_unit_test(test_searches_keep_what_they_began_with),
+        cmocka_unit_test(test_filters_leave_out_what_went),
+        cmocka_unit_test(test_training_draws_what_is_there),
+        cmocka_unit_test(test_snapshots),
+    };
+    if (team_create(2, &team, &error) != DFAISS_OK)
+        return 1;
+    printf("seed %d\n", SEED);
+    int failures = cmocka_run_group_tests(tests, NULL, NULL);
+    team_destroy(team);
+    return failures;
+}
