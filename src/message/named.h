@@ -1,4 +1,5 @@
-/* Requests that say nothing but which index they are about: TRAIN, FLUSH, SAVE, DROP, GET_CONFIG, GET_IDS (whose answer's bulk is int64_t[n]), STATISTICS ("" = the server), LIST (""), SHUTDOWN
+/* Requests that say nothing but which index they are about: TRAIN, TRAIN_START, CENTROIDS, FLUSH, SAVE, DROP, GET_CONFIG, GET_IDS (whose answer's
+ * bulk is int64_t[n]), STATISTICS ("" = the server), LIST (""), SHUTDOWN
  * (""). */
 #ifndef MESSAGE_NAMED_H
 #define MESSAGE_NAMED_H
