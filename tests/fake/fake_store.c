@@ -155,11 +155,10 @@ static void build(engine_block_t *block, int64_t first, int64_t n, const float *
         seal_open(block);
 }
 
-dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out,
-                                   dfaiss_error_t *err) {
-    (void)err;
-    if (store->has_block || first != store->built || n < 0)
-        fake_engine_abort("a block is built before another was linked, or not behind it");
+/* A block in which all is as it is in the store. */
+static engine_block_t *begin_block(engine_store_t *store) {
+    if (store->has_block)
+        fake_engine_abort("a block is built before another was linked");
     engine_block_t *block = fake_engine_need(calloc(1, sizeof *block));
     size_t count = (size_t)store->count;
     block->store = store;
@@ -170,13 +169,91 @@ dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t
     memcpy(block->pieces, store->pieces, count * sizeof *block->pieces);
     if (store->open.capacity > 0)
         block->open = copy_piece(store, &store->open, store->open.capacity);
+    store->has_block = true;
+    return block;
+}
+
+dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out,
+                                   dfaiss_error_t *err) {
+    (void)err;
+    if (first != store->built || n < 0)
+        fake_engine_abort("a block is not built behind the others");
+    engine_block_t *block = begin_block(store);
     build(block, first, n, x, seal);
     store->built += n;
-    store->has_block = true;
     block->rows = store->built - block->open.size - store->rows;
     *out = block;
     return DFAISS_OK;
 }
+
+/* ---- rows that are gone ---- */
+
+static bool is_alive(const uint64_t *alive, int64_t row) {
+    return alive[row / 64] >> (row % 64) & 1;
+}
+
+static int64_t count_alive(const fake_piece_t *piece, const uint64_t *alive) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < piece->size; i++)
+        count += is_alive(alive, piece->rows[i]);
+    return count;
+}
+
+static fake_piece_t copy_alive(const engine_store_t *store, const fake_piece_t *from, const uint64_t *alive) {
+    fake_piece_t none = {0}, piece = copy_piece(store, &none, from->size);
+    for (int64_t i = 0; i < from->size; i++) {
+        if (i == from->size / 2)
+            fake_engine_rest();
+        if (is_alive(alive, from->rows[i]))
+            put_vector(store, &piece, from->vectors + i * store->template->dim, from->rows[i]);
+    }
+    /* Full: what comes later goes elsewhere. */
+    piece.capacity = piece.size;
+    return piece;
+}
+
+/* One piece that holds a row which is gone is worth it. */
+dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *alive, engine_block_t **out, dfaiss_error_t *err) {
+    (void)err;
+    int64_t i = 0;
+    while (i < store->count && count_alive(&store->pieces[i], alive) == store->pieces[i].size)
+        i++;
+    *out = NULL;
+    if (i == store->count || store->template->class == ENGINE_OPAQUE)
+        return DFAISS_OK;
+    engine_block_t *block = begin_block(store);
+    block->pieces[i] = copy_alive(store, &store->pieces[i], alive);
+    block->fresh[i] = true;
+    *out = block;
+    return DFAISS_OK;
+}
+
+int64_t engine_store_held(const engine_store_t *store) {
+    int64_t held = 0;
+    for (int64_t i = 0; i < store->count; i++)
+        held += store->pieces[i].size;
+    return held;
+}
+
+static const float *find_vector(const engine_store_t *store, int64_t row) {
+    for (int64_t i = 0; i < store->count; i++)
+        for (int64_t j = 0; j < store->pieces[i].size; j++)
+            if (store->pieces[i].rows[j] == row)
+                return store->pieces[i].vectors + j * store->template->dim;
+    return NULL;
+}
+
+dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t n, const int64_t *rows, float *out, dfaiss_error_t *err) {
+    for (int64_t i = 0; i < n; i++) {
+        const float *vector = find_vector(store, rows[i]);
+        if (!vector)
+            return error_set(err, DFAISS_ERR_ARG, "row", "there is no row %lld in the store", (long long)rows[i]);
+        memcpy(out + i * store->template->dim, vector, (size_t)store->template->dim * sizeof *out);
+    }
+    return DFAISS_OK;
+}
+
+/* ---- linking ---- */
 
 int64_t engine_block_rows(const engine_block_t *block) {
     return block->rows;
