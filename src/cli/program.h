@@ -22,6 +22,7 @@ typedef dfaiss_status_t command_function_t(program_t *program, int argc, char **
 command_function_t command_generate;
 command_function_t command_build;
 command_function_t command_search;
+command_function_t command_bench;
 command_function_t command_serve;
 command_function_t command_inspect;
 command_function_t command_drop;
