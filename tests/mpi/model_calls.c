@@ -222,6 +222,7 @@ static void look(model_turn_t *turn) {
     model_turn_ok(turn, dfaiss_get_statistics(job.client, slot->name, statistics, &job.error));
     for (int server = 0; server < job.servers; server++) {
         assert_true(statistics[server].buffered >= 0);
+        assert_true(statistics[server].removed >= 0);
         vectors += statistics[server].vectors;
     }
     assert_int_equal(vectors, slot->model.count);
@@ -322,6 +323,8 @@ const model_call_t model_calls[] = {
     {"save", 3, model_slot_exists, save},
     {"load", 2, slot_is_saved, load},
     {"add", 14, model_slot_exists, model_call_add},
+    {"remove ids", 4, model_slot_filled, model_call_remove_ids},
+    {"remove matching", 2, model_slot_filled, model_call_remove_matching},
     {"train", 5, slot_is_trainable, train},
     {"flush", 3, model_slot_exists, flush},
     {"search", 12, model_slot_exists, model_call_search},

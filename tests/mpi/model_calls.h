@@ -87,5 +87,7 @@ void model_call_search_several(model_turn_t *turn);
 void model_call_requests(model_turn_t *turn);
 
 void model_call_add(model_turn_t *turn);
+void model_call_remove_ids(model_turn_t *turn);
+void model_call_remove_matching(model_turn_t *turn);
 
 #endif

@@ -13,6 +13,11 @@ static int64_t draw_new_id(model_turn_t *turn) {
     return id;
 }
 
+static int64_t draw_old_id(model_turn_t *turn) {
+    const model_t *model = &turn->slot->model;
+    return model->rows[random_below(turn->random, (uint64_t)model->count)].id;
+}
+
 static bool has_id(const model_batch_t *batch, int64_t count, int64_t id) {
     for (int64_t i = 0; i < count; i++) {
         if (batch->rows[i].id == id)
@@ -84,4 +89,38 @@ void model_call_add(model_turn_t *turn) {
         model_batch_clear(&batches[i]);
         free(ids[i]);
     }
+}
+
+/* ---- remove ---- */
+
+void model_call_remove_ids(model_turn_t *turn) {
+    enum { MOST = 40 };
+    int64_t ids[MOST], n = 0, removed = -1, expected = 0, wanted = 1 + (int64_t)random_below(turn->random, MOST);
+    for (int64_t i = 0; i < wanted && turn->slot->model.count > 0; i++) {
+        int64_t id = random_below(turn->random, 4) ? draw_old_id(turn) : draw_new_id(turn);
+        expected += model_remove(&turn->slot->model, id);
+        bool twice = false;
+        for (int64_t j = 0; j < n; j++)
+            twice |= ids[j] == id;
+        if (!twice)
+            ids[n++] = id;
+    }
+    if (!model_turn_acts(turn))
+        return;
+    model_turn_ok(turn, dfaiss_remove_ids(job.client, turn->slot->name, n, ids, &removed, &job.error));
+    assert_int_equal(removed, expected);
+}
+
+void model_call_remove_matching(model_turn_t *turn) {
+    int64_t removed = -1;
+    if (!turn->slot->attributes)
+        return;
+    /* Most of what matches is to stay: a narrow expression. */
+    model_filter_t *filter = model_filter_draw(turn->random);
+    int64_t expected = model_remove_matching(&turn->slot->model, filter);
+    if (model_turn_acts(turn)) {
+        model_turn_ok(turn, dfaiss_remove_matching(job.client, turn->slot->name, model_filter_text(filter), &removed, &job.error));
+        assert_int_equal(removed, expected);
+    }
+    model_filter_destroy(filter);
 }

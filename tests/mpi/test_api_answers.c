@@ -296,6 +296,7 @@ static void test_statistics_of_an_index(void **state) {
         const dfaiss_statistics_t *one = &statistics[server];
         assert_int_equal(one->state, DFAISS_TRAINED);
         assert_int_equal(one->buffered, 0);
+        assert_int_equal(one->removed, 0);
         assert_int_equal(one->buffered_bytes, 0);
         assert_int_equal(one->queries, 15);
         assert_true(one->vectors == 0 || (one->index_bytes > 0 && one->metadata_bytes > 0));

@@ -240,8 +240,11 @@ static void make_attributed(void) {
 }
 
 static void filter_fails(const char *index, const char *filter, const char *part) {
+    int64_t removed = 77;
     dfaiss_search_options_t options = {.filter = filter};
     search_fails(index, 1, DIM, base, K, &options, DFAISS_ERR_ARG, part);
+    assert_fails(dfaiss_remove_matching(job.client, index, filter, &removed, &job.error), DFAISS_ERR_ARG, job.error, part);
+    assert_int_equal(removed, 77);
 }
 
 static void test_wrong_filters(void **state) {
@@ -257,6 +260,8 @@ static void test_wrong_filters(void **state) {
     filter_fails(attributed, " ", "character 2");
     filter_fails(own, "free", "free");
     assert_int_equal(api_ntotal(attributed), ROWS);
+    assert_fails(dfaiss_remove_matching(job.client, attributed, NULL, NULL, &job.error), DFAISS_ERR_ARG, job.error, "filter");
+    assert_fails(dfaiss_remove_matching(job.client, "nowhere", "free", NULL, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     api_drop(attributed);
 }
 
@@ -291,6 +296,23 @@ static void test_wrong_columns(void **state) {
     add_fails(own, &batch, DFAISS_ERR_ARG, "free");
     assert_int_equal(api_ntotal(attributed), ROWS);
     api_drop(attributed);
+}
+
+static void remove_fails(const char *index, int64_t n, const int64_t *ids, dfaiss_status_t status, const char *part) {
+    int64_t removed = 77;
+    assert_fails(dfaiss_remove_ids(job.client, index, n, ids, &removed, &job.error), status, job.error, part);
+    assert_int_equal(removed, 77);
+    good_call();
+}
+
+static void test_wrong_removals(void **state) {
+    (void)state;
+    remove_fails(own, 3, (const int64_t[]){5, 6, 5}, DFAISS_ERR_ARG, "5");
+    remove_fails(own, 2, (const int64_t[]){5, -31}, DFAISS_ERR_ARG, "-31");
+    remove_fails(own, 2, NULL, DFAISS_ERR_ARG, "ids");
+    remove_fails(own, -2, (const int64_t[]){5}, DFAISS_ERR_ARG, "-2");
+    remove_fails("nowhere", 1, (const int64_t[]){5}, DFAISS_ERR_NOT_FOUND, "nowhere");
+    remove_fails("no/where", 1, (const int64_t[]){5}, DFAISS_ERR_NOT_FOUND, "no/where");
 }
 
 /* ---- indexes as a whole ---- */
@@ -467,6 +489,7 @@ static int run(void) {
         cmocka_unit_test(test_missing_arguments_of_an_add),
         cmocka_unit_test(test_wrong_filters),
         cmocka_unit_test(test_wrong_columns),
+        cmocka_unit_test(test_wrong_removals),
         cmocka_unit_test(test_wrong_creations),
         cmocka_unit_test(test_wrong_configurations),
         cmocka_unit_test(test_unknown_indexes),

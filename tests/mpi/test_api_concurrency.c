@@ -126,6 +126,38 @@ static void test_indexes_come_and_go(void **state) {
     free(base);
 }
 
+/* Each client removes ids of its own; what it has removed it never finds again, and what it has not it does. */
+static void test_removal_beside_searches(void **state) {
+    (void)state;
+    enum { MINE = 60, EACH_TIME = 6 };
+    int64_t rows = job.clients * MINE, first = job.number * MINE, ids[EACH_TIME], removed;
+    float *base = different_vectors(rows, DIM, 4);
+    if (job.number == 0) {
+        api_create("shrinking", indexes[2].config, true);
+        api_add("shrinking", base, DIM, 0, rows, 20);
+    }
+    api_barrier();
+    for (int64_t begin = 0; begin < MINE - EACH_TIME; begin += EACH_TIME) {
+        for (int64_t i = 0; i < EACH_TIME; i++)
+            ids[i] = first + begin + i;
+        assert_ok(dfaiss_remove_ids(job.client, "shrinking", EACH_TIME, ids, &removed, &job.error), job.error);
+        assert_int_equal(removed, EACH_TIME);
+        assert_finds("shrinking", DIM, base + (first + begin + EACH_TIME) * DIM, first + begin + EACH_TIME);
+        const char *index = "shrinking";
+        dfaiss_result_t *result;
+        assert_ok(dfaiss_search(job.client, 1, &index, 1, DIM, base + first * DIM, rows, NULL, &result, &job.error), job.error);
+        for (int64_t i = 0; i < dfaiss_result_count(result, 0); i++)
+            assert_false(dfaiss_result_ids(result)[i] >= first && dfaiss_result_ids(result)[i] < first + begin + EACH_TIME);
+        dfaiss_result_destroy(result);
+    }
+    api_barrier();
+    assert_int_equal(api_ntotal("shrinking"), job.clients * EACH_TIME);
+    api_barrier();
+    if (job.number == 0)
+        api_drop("shrinking");
+    free(base);
+}
+
 /* ---- single queries beside large batches ---- */
 
 enum { WIDE = 64, WIDE_ROWS = 40000, LARGE = 1000, AT_ONCE = 4, ROUNDS = 3 };
@@ -274,9 +306,8 @@ static void test_clients_leave_early(void **state) {
 
 static int run_all(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_is_lost_or_doubled),
-        cmocka_unit_test(test_indexes_come_and_go),
-        cmocka_unit_test(test_single_queries_beside_batches),
+        cmocka_unit_test(test_nothing_is_lost_or_doubled), cmocka_unit_test(test_indexes_come_and_go),
+        cmocka_unit_test(test_removal_beside_searches),    cmocka_unit_test(test_single_queries_beside_batches),
         cmocka_unit_test(test_training_beside_searches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
