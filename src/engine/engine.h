@@ -71,6 +71,9 @@ size_t engine_template_training_bytes(const engine_template_t *template, int64_t
 /* Trains on x float[n][dim] (not changed; cosine: normalised already). Uses the OpenMP threads of the caller. Afterwards the template is trained. */
 CHECKED dfaiss_status_t engine_template_train(engine_template_t *template, int64_t n, const float *x, dfaiss_error_t *err);
 
+/* From another thread: the training of this template that is under way fails soon (ERR_INTERRUPTED), or one that begins later does. */
+void engine_template_cancel(engine_template_t *template);
+
 /* The trained template as bytes, and back. A template read from bytes is checked against the configuration (dimension, metric, class). */
 CHECKED dfaiss_status_t engine_template_write(const engine_template_t *template, bytes_writer_t *out, dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_template_read(const index_config_t *config, const void *bytes, size_t size, engine_template_t **out,
