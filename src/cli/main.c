@@ -21,6 +21,7 @@ static const command_t commands[] = {
     {"build", "build an index from vector files and save it", true, command_build},
     {"search", "search a saved index for the neighbours of queries", true, command_search},
     {"bench", "measure a saved index: queries/s, latencies, recall", true, command_bench},
+    {"remove", "remove vectors from a saved index", true, command_remove},
     {"serve", "serve programs that are started beside it", true, command_serve},
 #endif
     {"inspect", "list the indexes of a storage, and verify their files", false, command_inspect},
