@@ -43,8 +43,7 @@ if [ "$sanitize" = yes ]; then
     setup_options+=(--sanitize "address,undefined")
     # The tests of the rooms, and of those with ranks the smallest jobs; another -R takes the place of this one.
     ctest_options=(-R '^(unit\..*|mpi\..*\.[23])$' ${ctest_options[@]+"${ctest_options[@]}"})
-    # Open MPI unloads its components before leaks are looked for: only complete call stacks, taken while they are loaded, still tell whose they are.
-    export ASAN_OPTIONS=fast_unwind_on_malloc=0:detect_stack_use_after_return=1
+    export ASAN_OPTIONS=detect_stack_use_after_return=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     # Where Open MPI 4.1.4 copies straight from the sender's memory, it writes beyond a receive that is too short; elsewhere it reports the sender.
     export OMPI_MCA_btl_vader_single_copy_mechanism=none
