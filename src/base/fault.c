@@ -34,15 +34,16 @@ static const char *const call_names[CALLS] = {
 };
 
 /* What becomes of a call. */
-typedef enum fate { FATE_PASS, FATE_FAIL, FATE_KILL, FATE_TORN, FATE_LOST, FATE_SHORT } fate_t;
+typedef enum fate { FATE_PASS, FATE_FAIL, FATE_KILL, FATE_STOP, FATE_TORN, FATE_LOST, FATE_SHORT } fate_t;
 
 static const struct {
     const char *name;
     fate_t fate;
     int errno_value;
 } fates[] = {
-    {"ENOSPC", FATE_FAIL, ENOSPC}, {"EIO", FATE_FAIL, EIO}, {"EDQUOT", FATE_FAIL, EDQUOT}, {"EACCES", FATE_FAIL, EACCES}, {"EROFS", FATE_FAIL, EROFS},
-    {"kill", FATE_KILL, 0},        {"torn", FATE_TORN, 0},  {"lost", FATE_LOST, 0},        {"short", FATE_SHORT, 0},
+    {"ENOSPC", FATE_FAIL, ENOSPC}, {"EIO", FATE_FAIL, EIO},     {"EDQUOT", FATE_FAIL, EDQUOT}, {"EACCES", FATE_FAIL, EACCES},
+    {"EPERM", FATE_FAIL, EPERM},   {"EROFS", FATE_FAIL, EROFS}, {"kill", FATE_KILL, 0},        {"stop", FATE_STOP, 0},
+    {"torn", FATE_TORN, 0},        {"lost", FATE_LOST, 0},      {"short", FATE_SHORT, 0},
 };
 enum { FATES = sizeof fates / sizeof *fates };
 
@@ -181,7 +182,7 @@ static void end_process(void) {
         pause();
 }
 
-/* Kills the process where it is to be killed before the call; sets errno where the call fails. */
+/* Kills or stops the process where that is to happen before the call; sets errno where the call fails. */
 static fate_t decide_chosen(call_t call) {
     if (choice.call == CALL_any ? call == CALL_read : call != choice.call)
         return FATE_PASS;
@@ -193,6 +194,8 @@ static fate_t decide_chosen(call_t call) {
         return FATE_PASS;
     if (choice.fate == FATE_KILL || (choice.fate == FATE_TORN && call != CALL_write))
         end_process();
+    if (choice.fate == FATE_STOP)
+        (void)raise(SIGSTOP);
     if (choice.fate == FATE_FAIL)
         errno = choice.errno_value;
     return choice.fate;
@@ -221,7 +224,7 @@ static ssize_t put_or_fail(int descriptor, const void *data, size_t size, off_t 
     fate_t fate = decide(CALL_write);
     if (fate == FATE_FAIL)
         return -1;
-    if (fate == FATE_PASS)
+    if (fate == FATE_PASS || fate == FATE_STOP)
         return put(descriptor, data, size, offset);
     ssize_t half = size > 1 ? put(descriptor, data, size / 2, offset) : 0;
     if (fate == FATE_TORN)

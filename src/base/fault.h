@@ -7,8 +7,9 @@
  *     CALL   open (of files that are written), write, truncate, sync, close, rename, link, mkdir, remove, or any of them; or read
  *     WHEN   N: the N-th of these calls in this process, counted from 1; N+: that one and all after it; seed=S: about one in 64, which ones following
  *            from S and the number of the call
- *     WHAT   ENOSPC, EIO, EDQUOT, EACCES, EROFS: it fails; nothing is done (what is closed is closed)
+ *     WHAT   ENOSPC, EIO, EDQUOT, EACCES, EPERM, EROFS: it fails; nothing is done (what is closed is closed)
  *            kill: the process is killed before the call
+ *            stop: the process is stopped before the call (SIGSTOP), until somebody continues it
  *            torn: of what is written half is, then the process is killed; with any other call it is killed before
  *            lost: of what is written half is, and success is reported; any other call passes
  *            short: of what is written half is, as the call then says; any other call passes

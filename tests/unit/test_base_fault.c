@@ -197,6 +197,23 @@ static void test_replacements_survive(void **state) {
     }
 }
 
+/* A process that is stopped goes on as if nothing had been. */
+static void test_stopped(void **state) {
+    (void)state;
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(fault_choose("write:1:stop", NULL) == DFAISS_OK && file_replace(path, "new", 3, NULL) == DFAISS_OK ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    assert_false(file_exists(path));
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(file_exists(path));
+}
+
 static void test_counting(void **state) {
     (void)state;
     char text[320], *data = NULL;
@@ -249,6 +266,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_half_is_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_seeds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replacements_survive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_counting, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
