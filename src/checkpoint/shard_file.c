@@ -216,6 +216,7 @@ static dfaiss_status_t read_all(hdf5_file_t *file, shard_content_t *content) {
     root_t root = {0};
     TRY(read_root(file, content, &root));
     TRY(read_config(file, content));
+    TRY(shard_living_read(file, content));
     bool trained = strcmp(root.class, "none") != 0;
     if (!trained && root.indexed != 0)
         return hdf5_unexpected(file, "attribute indexed_rows of /", "expected 0 without a trained state, found %" PRId64, root.indexed);
@@ -223,7 +224,6 @@ static dfaiss_status_t read_all(hdf5_file_t *file, shard_content_t *content) {
         TRY(read_trained(file, content, &root));
         TRY(shard_store_read(file, content, root.indexed));
     }
-    TRY(shard_living_read(file, content));
     TRY(shard_rows_read(file, content, root.indexed));
     return shard_attributes_read(file, content, root.version);
 }

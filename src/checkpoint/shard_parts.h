@@ -6,7 +6,7 @@
 #include "checkpoint/shard_file.h"
 
 /* The indexed vectors, /codes, /vectors, /lists or /graphs by the template's class. Reading makes the store for content->config and
- * content->template, which must hold `indexed` rows. */
+ * content->template, which must hold `indexed` rows, but for those that content->living says were removed. */
 CHECKED dfaiss_status_t shard_store_write(hdf5_file_t *file, const shard_content_t *content);
 CHECKED dfaiss_status_t shard_store_read(hdf5_file_t *file, shard_content_t *content, int64_t indexed);
 

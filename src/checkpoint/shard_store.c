@@ -9,7 +9,82 @@
 #include "base/memory.h"
 #include "checkpoint/shard_parts.h"
 
-enum { CHECKSUM_TEXT = 17 };
+enum { CHECKSUM_TEXT = 17, PIECE = 1024 };
+
+/* ---- rows of segments ---- */
+
+/* Which rows the segments hold, one after the other, where some were dropped; else they are 0 to indexed - 1. */
+typedef struct held_rows {
+    hdf5_dataset_t dataset;
+    bool some_dropped;
+    int64_t held;
+} held_rows_t;
+
+static const char held_name[] = "/held_rows";
+
+static dfaiss_status_t put_segment_rows(hdf5_stream_t *stream, const engine_store_t *store, int64_t segment) {
+    const int64_t *rows = engine_store_segment_rows(store, segment);
+    int64_t piece[PIECE], first = 0, count = 0;
+    engine_store_segment(store, segment, &first, &count);
+    if (rows)
+        return hdf5_stream_put(stream, rows, count);
+    for (int64_t at = 0; at < count; at += PIECE) {
+        int64_t n = count - at < PIECE ? count - at : PIECE;
+        for (int64_t i = 0; i < n; i++)
+            piece[i] = first + at + i;
+        TRY(hdf5_stream_put(stream, piece, n));
+    }
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t write_held_rows(hdf5_file_t *file, const engine_store_t *store) {
+    hdf5_stream_t stream;
+    if (engine_store_held(store) == engine_store_rows(store))
+        return DFAISS_OK;
+    TRY(hdf5_stream_create(file, held_name, HDF5_I64, engine_store_held(store), 0, &stream));
+    dfaiss_status_t status = DFAISS_OK;
+    for (int64_t segment = 0; status == DFAISS_OK && segment < engine_store_segments(store); segment++)
+        status = put_segment_rows(&stream, store, segment);
+    if (status == DFAISS_OK)
+        status = hdf5_stream_finish(&stream);
+    hdf5_stream_destroy(&stream);
+    return status;
+}
+
+static dfaiss_status_t open_held_rows(hdf5_file_t *file, int64_t indexed, held_rows_t *rows) {
+    *rows = (held_rows_t){.some_dropped = hdf5_exists(file, held_name), .held = indexed};
+    if (!rows->some_dropped)
+        return DFAISS_OK;
+    TRY(hdf5_dataset_open(file, held_name, HDF5_I64, HDF5_ANY, 0, &rows->dataset));
+    rows->held = rows->dataset.rows;
+    if (rows->held <= indexed)
+        return DFAISS_OK;
+    hdf5_dataset_close(&rows->dataset);
+    return hdf5_unexpected(file, held_name, "expected at most %" PRId64 " rows, found %" PRId64, indexed, rows->held);
+}
+
+static void close_held_rows(held_rows_t *rows) {
+    if (rows->some_dropped)
+        hdf5_dataset_close(&rows->dataset);
+}
+
+/* Tells the engine which rows the next segment holds: `count` of them from place `first` on. *first_row receives the first. */
+static dfaiss_status_t restore_rows(hdf5_file_t *file, engine_store_t *store, held_rows_t *held, int64_t first, int64_t count, int64_t *first_row) {
+    *first_row = first;
+    if (!held->some_dropped || count == 0)
+        return DFAISS_OK;
+    int64_t *rows = malloc((size_t)count * sizeof *rows);
+    dfaiss_status_t status =
+        rows ? hdf5_dataset_read(&held->dataset, first, count, rows) : error_memory(file->err, (size_t)count * sizeof *rows, "the rows of a segment");
+    if (status == DFAISS_OK) {
+        *first_row = rows[0];
+        status = engine_store_restore_rows(store, count, rows, file->err);
+        if (status != DFAISS_OK)
+            status = shard_blame(file, held_name, status);
+    }
+    free(rows);
+    return status;
+}
 
 /* ---- flat and other codes ---- */
 
@@ -51,7 +126,8 @@ static dfaiss_status_t write_codes(hdf5_file_t *file, const shard_content_t *con
     code_form_t form = code_form(content);
     hdf5_stream_t stream;
     TRY(write_segment_sizes(file, store));
-    TRY(hdf5_stream_create(file, form.name, form.type, engine_store_rows(store), form.width, &stream));
+    TRY(write_held_rows(file, store));
+    TRY(hdf5_stream_create(file, form.name, form.type, engine_store_held(store), form.width, &stream));
     dfaiss_status_t status = DFAISS_OK;
     for (int64_t segment = 0; status == DFAISS_OK && segment < engine_store_segments(store); segment++) {
         int64_t first = 0, rows = 0;
@@ -96,12 +172,14 @@ static dfaiss_status_t read_sizes(hdf5_file_t *file, const char *name, int64_t e
     return DFAISS_OK;
 }
 
-static dfaiss_status_t read_segments(hdf5_file_t *file, engine_store_t *store, hdf5_dataset_t *codes, const int64_t *sizes, int64_t count) {
-    int64_t first = 0;
+static dfaiss_status_t read_segments(hdf5_file_t *file, engine_store_t *store, held_rows_t *held, hdf5_dataset_t *codes, const int64_t *sizes,
+                                     int64_t count) {
+    int64_t first = 0, first_row = 0;
     for (int64_t segment = 0; segment < count; first += sizes[segment], segment++) {
         uint8_t *to = NULL;
         if (sizes[segment] == 0)
             continue;
+        TRY(restore_rows(file, store, held, first, sizes[segment], &first_row));
         dfaiss_status_t status = engine_store_restore_segment(store, sizes[segment], &to, file->err);
         if (status != DFAISS_OK)
             return shard_blame(file, "/segments", status);
@@ -114,12 +192,17 @@ static dfaiss_status_t read_codes(hdf5_file_t *file, shard_content_t *content, i
     code_form_t form = code_form(content);
     int64_t *sizes = NULL, count = 0;
     hdf5_dataset_t codes;
-    TRY(hdf5_dataset_open(file, form.name, form.type, indexed, form.width, &codes));
-    dfaiss_status_t status = read_sizes(file, "/segments", HDF5_ANY, indexed, &sizes, &count);
-    if (status == DFAISS_OK)
-        status = read_segments(file, content->store, &codes, sizes, count);
-    free(sizes);
-    hdf5_dataset_close(&codes);
+    held_rows_t held;
+    TRY(open_held_rows(file, indexed, &held));
+    dfaiss_status_t status = hdf5_dataset_open(file, form.name, form.type, held.held, form.width, &codes);
+    if (status == DFAISS_OK) {
+        status = read_sizes(file, "/segments", HDF5_ANY, held.held, &sizes, &count);
+        if (status == DFAISS_OK)
+            status = read_segments(file, content->store, &held, &codes, sizes, count);
+        free(sizes);
+        hdf5_dataset_close(&codes);
+    }
+    close_held_rows(&held);
     return status;
 }
 
@@ -162,14 +245,14 @@ static dfaiss_status_t put_lists(const engine_store_t *store, int64_t lists, lis
 }
 
 static dfaiss_status_t write_lists(hdf5_file_t *file, const shard_content_t *content) {
-    int64_t lists = engine_template_lists(content->template), indexed = engine_store_rows(content->store);
+    int64_t lists = engine_template_lists(content->template), held = engine_store_held(content->store);
     int64_t code_size = (int64_t)engine_template_code_size(content->template);
     list_streams_t streams = {0};
     TRY(hdf5_make_group(file, "/lists"));
     TRY(write_list_sizes(file, content->store, lists));
-    dfaiss_status_t status = hdf5_stream_create(file, "/lists/rows", HDF5_I64, indexed, 0, &streams.rows);
+    dfaiss_status_t status = hdf5_stream_create(file, "/lists/rows", HDF5_I64, held, 0, &streams.rows);
     if (status == DFAISS_OK)
-        status = hdf5_stream_create(file, "/lists/codes", HDF5_U8, indexed, code_size, &streams.codes);
+        status = hdf5_stream_create(file, "/lists/codes", HDF5_U8, held, code_size, &streams.codes);
     if (status == DFAISS_OK)
         status = put_lists(content->store, lists, &streams);
     destroy_list_streams(&streams);
@@ -191,14 +274,25 @@ static dfaiss_status_t get_lists(hdf5_file_t *file, engine_store_t *store, const
     return DFAISS_OK;
 }
 
+static dfaiss_status_t count_rows(hdf5_file_t *file, const char *name, int64_t most, int64_t *rows) {
+    hdf5_dataset_t dataset;
+    TRY(hdf5_dataset_open(file, name, HDF5_I64, HDF5_ANY, 0, &dataset));
+    *rows = dataset.rows;
+    hdf5_dataset_close(&dataset);
+    return *rows <= most ? DFAISS_OK : hdf5_unexpected(file, name, "expected at most %" PRId64 " rows, found %" PRId64, most, *rows);
+}
+
 static dfaiss_status_t read_lists(hdf5_file_t *file, shard_content_t *content, int64_t indexed) {
     int64_t code_size = (int64_t)engine_template_code_size(content->template);
     int64_t *sizes = NULL, lists = 0;
     list_streams_t streams = {0};
-    TRY(read_sizes(file, "/lists/sizes", engine_template_lists(content->template), indexed, &sizes, &lists));
-    dfaiss_status_t status = hdf5_stream_open(file, "/lists/rows", HDF5_I64, indexed, 0, &streams.rows);
+    int64_t held = indexed;
+    if (content->living) /* rows may have been dropped: how many is told by the lists themselves */
+        TRY(count_rows(file, "/lists/rows", indexed, &held));
+    TRY(read_sizes(file, "/lists/sizes", engine_template_lists(content->template), held, &sizes, &lists));
+    dfaiss_status_t status = hdf5_stream_open(file, "/lists/rows", HDF5_I64, held, 0, &streams.rows);
     if (status == DFAISS_OK)
-        status = hdf5_stream_open(file, "/lists/codes", HDF5_U8, indexed, code_size, &streams.codes);
+        status = hdf5_stream_open(file, "/lists/codes", HDF5_U8, held, code_size, &streams.codes);
     if (status == DFAISS_OK)
         status = get_lists(file, content->store, sizes, lists, &streams);
     destroy_list_streams(&streams);
@@ -268,6 +362,7 @@ static dfaiss_status_t write_graph(hdf5_file_t *file, const engine_store_t *stor
 static dfaiss_status_t write_graphs(hdf5_file_t *file, const shard_content_t *content) {
     int64_t count = engine_store_segments(content->store);
     TRY(hdf5_make_group(file, "/graphs"));
+    TRY(write_held_rows(file, content->store));
     TRY(hdf5_put_integer(file, "/graphs", "count", count));
     for (int64_t graph = 0; graph < count; graph++)
         TRY(write_graph(file, content->store, graph));
@@ -286,10 +381,10 @@ static dfaiss_status_t restore_graph(hdf5_file_t *file, engine_store_t *store, h
     return status == DFAISS_OK ? status : shard_blame(file, dataset->name, status);
 }
 
-/* `first` is the row at which this graph must begin; *rows receives how many it has. */
-static dfaiss_status_t read_graph(hdf5_file_t *file, engine_store_t *store, int64_t graph, int64_t first, int64_t most, int64_t *rows) {
+/* `first` is the place among the rows held at which this graph must begin; *rows receives how many it has. */
+static dfaiss_status_t read_graph(hdf5_file_t *file, engine_store_t *store, held_rows_t *held, int64_t graph, int64_t first, int64_t *rows) {
     char name[HDF5_NAME];
-    int64_t found_first = 0, found_rows = 0;
+    int64_t first_row = 0, found_first = 0, found_rows = 0;
     hdf5_dataset_t dataset;
     graph_name(graph, name, sizeof name);
     TRY(hdf5_dataset_open(file, name, HDF5_U8, HDF5_ANY, 0, &dataset));
@@ -299,9 +394,11 @@ static dfaiss_status_t read_graph(hdf5_file_t *file, engine_store_t *store, int6
     if (!bytes)
         status = size ? error_memory(file->err, size, name) : hdf5_unexpected(file, name, "expected the bytes of an index, found none");
     if (status == DFAISS_OK)
-        status = hdf5_get_integer(file, name, "first", first, first, &found_first);
+        status = hdf5_get_integer(file, name, "rows", 1, held->held - first, &found_rows);
     if (status == DFAISS_OK)
-        status = hdf5_get_integer(file, name, "rows", 1, most, &found_rows);
+        status = restore_rows(file, store, held, first, found_rows, &first_row);
+    if (status == DFAISS_OK)
+        status = hdf5_get_integer(file, name, "first", first_row, first_row, &found_first);
     if (status == DFAISS_OK)
         status = restore_graph(file, store, &dataset, found_rows, bytes);
     memory_unmap(bytes, size);
@@ -311,15 +408,23 @@ static dfaiss_status_t read_graph(hdf5_file_t *file, engine_store_t *store, int6
     return status;
 }
 
-static dfaiss_status_t read_graphs(hdf5_file_t *file, shard_content_t *content, int64_t indexed) {
+static dfaiss_status_t read_all_graphs(hdf5_file_t *file, engine_store_t *store, held_rows_t *held) {
     int64_t count = 0, first = 0;
-    TRY(hdf5_get_integer(file, "/graphs", "count", 0, indexed, &count));
+    TRY(hdf5_get_integer(file, "/graphs", "count", 0, held->held, &count));
     for (int64_t graph = 0; graph < count; graph++) {
         int64_t rows = 0;
-        TRY(read_graph(file, content->store, graph, first, indexed - first, &rows));
+        TRY(read_graph(file, store, held, graph, first, &rows));
         first += rows;
     }
-    return first == indexed ? DFAISS_OK : hdf5_unexpected(file, "/graphs", "expected %" PRId64 " rows, found %" PRId64, indexed, first);
+    return first == held->held ? DFAISS_OK : hdf5_unexpected(file, "/graphs", "expected %" PRId64 " rows, found %" PRId64, held->held, first);
+}
+
+static dfaiss_status_t read_graphs(hdf5_file_t *file, shard_content_t *content, int64_t indexed) {
+    held_rows_t held;
+    TRY(open_held_rows(file, indexed, &held));
+    dfaiss_status_t status = read_all_graphs(file, content->store, &held);
+    close_held_rows(&held);
+    return status;
 }
 
 /* ---- by class ---- */
@@ -350,7 +455,7 @@ dfaiss_status_t shard_store_write(hdf5_file_t *file, const shard_content_t *cont
 dfaiss_status_t shard_store_read(hdf5_file_t *file, shard_content_t *content, int64_t indexed) {
     TRY(engine_store_create(content->template, content->config->segment_rows, &content->store, file->err));
     TRY(forms[engine_template_class(content->template)].read(file, content, indexed));
-    dfaiss_status_t status = engine_store_restore_end(content->store, indexed, file->err);
+    dfaiss_status_t status = engine_store_restore_end(content->store, indexed, content->living ? content->living->words : NULL, file->err);
     if (status != DFAISS_OK)
         return shard_blame(file, "indexed vectors", status);
     if (engine_store_rows(content->store) != indexed)

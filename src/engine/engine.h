@@ -158,12 +158,25 @@ void engine_search_end(engine_search_t *search, float *scores, int64_t *rows);
  * map of four bytes a row. */
 CHECKED dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t n, const int64_t *rows, float *out, dfaiss_error_t *err);
 
+/* ---- rows that are gone ---- */
+
+/* Builder: drops rows whose bit in `alive` is 0 (words as in engine_restriction_t; not changed meanwhile) from a part of the store that holds many of
+ * them: codes and lists of which an eighth is gone (codes where that saves memory), some megabytes of them a block; a graph of which a quarter is
+ * gone, which takes as long as building it. Linking the block (engine_block_rows is 0), while no search is inside the store, frees their memory; all
+ * other rows keep their numbers, and dropped ones are never found again. *out NULL: nothing left that is worth it. An opaque index, which cannot give
+ * rows up, answers NULL too. On failure the store is as before. */
+CHECKED dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *alive, engine_block_t **out, dfaiss_error_t *err);
+/* Rows in the store that were not dropped. */
+int64_t engine_store_held(const engine_store_t *store);
+
 /* ---- saving and restoring a store, by parts ---- */
 
-/* codes: segments of rows in order. */
+/* codes, hnsw, opaque: segments of rows in order. */
 int64_t engine_store_segments(const engine_store_t *store);
-/* codes, hnsw, opaque: rows of a segment, from which row on. */
+/* How many rows of a segment were not dropped, and the first of them. */
 void engine_store_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);
+/* Which rows these are, ascending; NULL: they follow each other. Borrowed. */
+const int64_t *engine_store_segment_rows(const engine_store_t *store, int64_t segment);
 /* codes: the codes of a segment, uint8_t[rows][code_size]; borrowed. */
 const uint8_t *engine_store_segment_codes(const engine_store_t *store, int64_t segment);
 /* hnsw, opaque: the segment as faiss writes (and reads) an index, without the transforms in front, followed by 16 bytes of checksum. sink gets the
@@ -174,13 +187,17 @@ CHECKED dfaiss_status_t engine_store_segment_write(const engine_store_t *store, 
 /* ivf: one list: codes uint8_t[*size][code_size] and rows int64_t[*size]; borrowed. */
 void engine_store_list(const engine_store_t *store, int64_t list, int64_t *size, const uint8_t **codes, const int64_t **rows);
 
-/* Restoring into an empty store, segment after segment or list after list; memory is the store's and filled by the caller before the next call. */
+/* Restoring into an empty store, segment after segment or list after list; memory is the store's and filled by the caller before the next call. Rows
+ * of a segment follow those before, unless engine_store_restore_rows says, before the segment, which they are: n rows, ascending, behind those
+ * before. */
+CHECKED dfaiss_status_t engine_store_restore_rows(engine_store_t *store, int64_t n, const int64_t *rows, dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_store_restore_segment(engine_store_t *store, int64_t rows, uint8_t **codes, dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_store_restore_list(engine_store_t *store, int64_t list, int64_t size, uint8_t **codes, int64_t **rows,
                                                   dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *bytes, size_t size, int64_t rows, dfaiss_error_t *err);
-/* After the last part: checks that rows are 0 to `rows` - 1, each once (lists), and makes them visible. */
-CHECKED dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, dfaiss_error_t *err);
+/* After the last part: checks that rows are 0 to `rows` - 1, each once, but for those whose bit in `alive` is 0, which may have been dropped
+ * (NULL: none; words as in engine_restriction_t), and makes them visible. */
+CHECKED dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *alive, dfaiss_error_t *err);
 
 /* ---- exact neighbours of whole files ---- */
 

@@ -1,19 +1,16 @@
 #include "engine/graphs.h"
 
-#include <inttypes.h>
 #include <string.h>
-
-#include <faiss/c_api/AutoTune_c.h>
-
-#include "base/clock.h"
-#include "engine/nearest.h"
-
-enum { MORE = 4 };                /* times as many hits when an index is asked once more */
-static const double SPARE = 1.25; /* times as many hits as should do */
 
 dfaiss_status_t graphs_create(engine_store_t *store, dfaiss_error_t *err) {
     store->parts = calloc(1, sizeof(graphs_parts_t));
     return store->parts ? DFAISS_OK : error_memory(err, sizeof(graphs_parts_t), "a store");
+}
+
+void graph_free(graph_t *graph) {
+    faiss_Index_free(graph->index);
+    free(graph->span.rows);
+    *graph = (graph_t){.index = NULL};
 }
 
 static void wait_for_cleaner(graphs_parts_t *parts) {
@@ -26,7 +23,7 @@ void graphs_destroy(engine_store_t *store) {
     graphs_parts_t *parts = store->parts;
     wait_for_cleaner(parts);
     for (int64_t i = 0; i < parts->count; i++)
-        faiss_Index_free(parts->graphs[i].index);
+        graph_free(&parts->graphs[i]);
     faiss_Index_free(parts->open);
     free(parts->graphs);
     free(parts);
@@ -36,8 +33,13 @@ size_t graphs_bytes(const engine_store_t *store) {
     const graphs_parts_t *parts = store->parts;
     size_t bytes = 0;
     for (int64_t i = 0; i < parts->count; i++)
-        bytes += parts->graphs[i].bytes;
+        bytes += parts->graphs[i].bytes + (span_has_holes(&parts->graphs[i].span) ? (size_t)parts->graphs[i].span.count * sizeof(int64_t) : 0);
     return bytes;
+}
+
+int64_t graphs_held(const engine_store_t *store) {
+    const graphs_parts_t *parts = store->parts;
+    return spans_held(parts->graphs, parts->count, sizeof *parts->graphs);
 }
 
 /* 0 where faiss does not say. */
@@ -50,6 +52,10 @@ static size_t index_bytes(const FaissIndex *index) {
 static const uint8_t *codes_of(const FaissIndex *index) {
     const uint8_t *codes = NULL;
     return shim_graph_codes(index, &codes) == SHIM_OK ? codes : NULL;
+}
+
+graph_t graph_made(FaissIndex *index, const row_span_t *span) {
+    return (graph_t){.span = *span, .index = index, .bytes = index_bytes(index), .codes = codes_of(index)};
 }
 
 /* ---- building ---- */
@@ -70,45 +76,57 @@ dfaiss_status_t graphs_block_begin(engine_block_t *block, int64_t n, dfaiss_erro
     if (parts->count)
         memcpy(made->graphs, parts->graphs, (size_t)parts->count * sizeof *made->graphs);
     made->count = made->own = parts->count;
+    made->end = block->store->rows;
     return DFAISS_OK;
 }
 
 const graph_t *graphs_at(const engine_store_t *store, int64_t position) {
     const graphs_parts_t *parts = store->parts;
-    int64_t low = 0, high = parts->count - 1;
-    while (low < high) {
-        int64_t middle = (low + high + 1) / 2;
-        if (parts->graphs[middle].first <= position)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return &parts->graphs[low];
+    return &parts->graphs[spans_at_position(parts->graphs, parts->count, sizeof *parts->graphs, position)];
+}
+
+const graph_t *graphs_of_row(const engine_store_t *store, int64_t row, int64_t *place) {
+    const graphs_parts_t *parts = store->parts;
+    if (parts->count == 0)
+        return NULL;
+    const graph_t *graph = &parts->graphs[spans_at_row(parts->graphs, parts->count, sizeof *parts->graphs, row)];
+    *place = span_place(&graph->span, row);
+    return *place < graph->span.count && span_row(&graph->span, *place) == row ? graph : NULL;
 }
 
 graph_t *graphs_last(const graphs_block_t *made) {
     return made->count ? &made->graphs[made->count - 1] : NULL;
 }
 
-void graphs_block_put(graphs_block_t *made, FaissIndex *index, int64_t rows, bool in_place_of_last) {
+dfaiss_status_t graphs_block_put(graphs_block_t *made, FaissIndex *index, int64_t rows, bool in_place_of_last, dfaiss_error_t *err) {
+    row_span_t span = {.first = made->end, .count = rows};
     const graph_t *last = graphs_last(made);
-    graph_t graph = {.index = index, .rows = rows, .bytes = index_bytes(index), .codes = codes_of(index)};
+    int64_t more = in_place_of_last ? rows - last->span.count : rows;
     if (in_place_of_last) {
-        graph.first = last->first;
+        TRY(span_extended(&last->span, made->end, more, &span, err));
         if (made->own == made->count) { /* else the last one is the block's own, which does not happen */
-            made->replaced = last->index;
+            made->replaced = *last;
             made->own--;
         }
         made->count--;
-    } else {
-        graph.first = last ? last->first + last->rows : 0;
     }
-    made->graphs[made->count++] = graph;
+    made->graphs[made->count++] = graph_made(index, &span);
+    made->end += more;
+    return DFAISS_OK;
+}
+
+void graphs_block_replace(graphs_block_t *made, int64_t segment, const graph_t *graph) {
+    made->replaced = made->graphs[segment];
+    made->fresh = *graph;
+    made->graphs[segment] = *graph;
+    if (graph->index)
+        return;
+    made->count = --made->own;
+    memmove(made->graphs + segment, made->graphs + segment + 1, (size_t)(made->count - segment) * sizeof *made->graphs);
 }
 
 void graphs_block_end(engine_block_t *block) {
-    const graph_t *last = graphs_last(block->parts);
-    block->rows = last ? last->first + last->rows - block->store->rows : 0;
+    block->rows = ((const graphs_block_t *)block->parts)->end - block->store->rows;
 }
 
 dfaiss_status_t graphs_add(const engine_store_t *store, FaissIndex *index, int64_t n, const float *x, dfaiss_error_t *err) {
@@ -133,6 +151,7 @@ void graphs_show(engine_block_t *block) {
     graph_t *replaced = parts->graphs;
     parts->graphs = made->graphs;
     parts->count = made->count;
+    spans_number(parts->graphs, parts->count, sizeof *parts->graphs);
     parts->effort = 0;
     made->graphs = replaced;
 }
@@ -147,23 +166,27 @@ bool graphs_clean(engine_block_t *block, int64_t deadline) {
     graphs_parts_t *parts = block->store->parts;
     graphs_block_t *made = block->parts;
     (void)deadline;
-    if (!made->replaced)
+    if (!made->replaced.index)
         return true;
     wait_for_cleaner(parts);
-    if (pthread_create(&parts->cleaner, NULL, free_index, made->replaced) == 0)
+    if (pthread_create(&parts->cleaner, NULL, free_index, made->replaced.index) == 0)
         parts->has_cleaner = true;
     else
-        faiss_Index_free(made->replaced);
-    made->replaced = NULL;
+        faiss_Index_free(made->replaced.index);
+    made->replaced.index = NULL;
+    graph_free(&made->replaced);
     return true;
 }
 
 void graphs_give_up(engine_block_t *block) {
     graphs_parts_t *parts = block->store->parts;
     graphs_block_t *made = block->parts;
-    for (int64_t i = made->own; i < made->count; i++)
-        if (made->graphs[i].index != made->open_before)
-            faiss_Index_free(made->graphs[i].index);
+    for (int64_t i = made->own; i < made->count; i++) {
+        if (made->graphs[i].index == made->open_before)
+            made->graphs[i].index = NULL;
+        graph_free(&made->graphs[i]);
+    }
+    graph_free(&made->fresh);
     if (parts->open != made->open_before)
         faiss_Index_free(parts->open);
     parts->open = made->open_before;
@@ -176,184 +199,9 @@ void graphs_release(engine_block_t *block) {
     if (!made)
         return;
     if (block->shown)
-        faiss_Index_free(made->replaced);
+        graph_free(&made->replaced);
     free(made->graphs);
     free(made);
-}
-
-/* ---- searching ---- */
-
-static int64_t effort_for(const graphs_way_t *way, const graph_t *graph) {
-    return way->candidates && graph->rows < way->effort ? graph->rows : way->effort;
-}
-
-/* The parameter lies in the index. Nobody else searches it; the builder may copy it at the same time, and whichever value the copy gets is
- * overwritten before it is used. An index that does not have the parameter is searched as it is. */
-static dfaiss_status_t set_effort(engine_search_t *search, const graphs_way_t *way, dfaiss_error_t *err) {
-    graphs_parts_t *parts = search->store->parts;
-    if (parts->effort == way->effort)
-        return DFAISS_OK;
-    FaissParameterSpace *space = NULL;
-    if (faiss_ParameterSpace_new(&space) != 0)
-        return error_memory(err, 0, "the parameters of a search");
-    for (int64_t i = 0; i < parts->count; i++) {
-        const graph_t *graph = &parts->graphs[i];
-        (void)faiss_ParameterSpace_set_index_parameter(space, graph->index, way->parameter, (double)effort_for(way, graph));
-    }
-    faiss_ParameterSpace_free(space);
-    parts->effort = way->effort;
-    return DFAISS_OK;
-}
-
-/* A lane is some queries and every shares-th segment; its position is the segment, its offset the query. */
-dfaiss_status_t graphs_begin(engine_search_t *search, dfaiss_error_t *err) {
-    const graphs_parts_t *parts = search->store->parts;
-    int64_t threads = team_threads(search->team), lanes = threads == 1 ? 1 : 4 * threads;
-    int64_t groups = search->nq < lanes ? search->nq : lanes;
-    int64_t shares = search_shares(search, parts->count);
-    TRY(search_slots(search, shares, err));
-    TRY(lanes_begin(&search->lanes, search->nq, groups, shares, err));
-    for (int64_t i = 0; i < search->lanes.count; i++) {
-        lane_t *lane = lanes_at(&search->lanes, i);
-        lane->position = lane->share;
-        lane->end = parts->count;
-    }
-    search->stage = STAGE_GRAPHS;
-    return DFAISS_OK;
-}
-
-/* What one step asks of a graph. */
-typedef struct graph_call {
-    const graph_t *graph;
-    int64_t query, count; /* queries */
-    int64_t k;
-} graph_call_t;
-
-/* Sorted, and as rows of the store: what a call of faiss found for one query goes into its slot. */
-static void take_found(engine_search_t *search, const graph_t *graph, const lane_t *lane, int64_t query, int64_t found, float *scores, int64_t *rows,
-                       search_thread_t *own) {
-    float *slot_scores = search_slot_scores(search, lane->share, query);
-    int64_t *slot_rows = search_slot_rows(search, lane->share, query);
-    for (int64_t i = 0; i < found; i++)
-        rows[i] += graph->first;
-    nearest_order(search->template->larger_is_better, found, scores, rows);
-    nearest_merge(search->template->larger_is_better, search->k, nearest_count(search->k, slot_rows), slot_scores, slot_rows,
-                  found < search->k ? found : search->k, scores, rows, own->spare_scores.data, own->spare_rows.data);
-}
-
-static void start_lane(const engine_search_t *search, lane_t *lane) {
-    for (int64_t query = lane->query; !lane->started && query < lane->query + lane->queries; query++)
-        nearest_clear(search->template->larger_is_better, search->k, search_slot_scores(search, lane->share, query),
-                      search_slot_rows(search, lane->share, query));
-    lane->started = true;
-}
-
-/* Drops the places that are empty, and rows that may not be found. An index that was read may hold any numbers. */
-static int64_t keep_passing(const engine_search_t *search, const graph_t *graph, int64_t n, float *scores, int64_t *rows, int64_t *empty) {
-    int64_t kept = 0;
-    *empty = 0;
-    for (int64_t i = 0; i < n; i++) {
-        bool valid = rows[i] >= 0 && rows[i] < graph->rows;
-        *empty += !valid;
-        if (!valid || (search->filter.words && !row_passes(&search->filter, graph->first + rows[i])))
-            continue;
-        scores[kept] = scores[i];
-        rows[kept++] = rows[i];
-    }
-    return kept;
-}
-
-/* How many hits a segment is asked for at first, so that k of them may be found. */
-static int64_t first_wanted(const engine_search_t *search, const graphs_way_t *way) {
-    double wanted = search->filter.words ? SPARE * (double)search->k / search_passing(search) : (double)search->k;
-    return way->most_wanted < search->k ? search->k : wanted < (double)way->most_wanted ? (int64_t)wanted : way->most_wanted;
-}
-
-/* The next queries of the lane that are to be asked, as many as go into one call; none: count 0. */
-static graph_call_t next_call(const engine_search_t *search, const graphs_way_t *way, lane_t *lane, const search_thread_t *own) {
-    const graphs_parts_t *parts = search->store->parts;
-    const graph_t *graph = &parts->graphs[lane->position];
-    while (lane->offset < lane->queries && !search_is_open(search, lane->query + lane->offset))
-        lane->offset++;
-    int64_t wanted = lane->wanted ? lane->wanted : first_wanted(search, way);
-    graph_call_t call = {.graph = graph, .query = lane->query + lane->offset, .k = wanted < graph->rows ? wanted : graph->rows};
-    int64_t most = lane->wanted ? 1 : search_call_size(own, graph->rows, lane->queries - lane->offset);
-    while (call.count < most && lane->offset + call.count < lane->queries && search_is_open(search, call.query + call.count))
-        call.count++;
-    return call;
-}
-
-static dfaiss_status_t ask(const engine_search_t *search, const graphs_way_t *way, const graph_call_t *call, search_thread_t *own,
-                           dfaiss_error_t *err) {
-    const float *queries = search->inner_queries + call->query * search->template->inner_dim;
-    const graph_t *graph = call->graph;
-    const row_filter_t *filter = &search->filter;
-    if (way->selects && filter->words) {
-        int code = shim_graph_search(graph->index, call->count, queries, call->k, (int)effort_for(way, graph), filter->words, filter->rows,
-                                     graph->first, own->scores.data, own->rows.data);
-        return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "searching", err);
-    }
-    int code = faiss_Index_search(graph->index, call->count, queries, call->k, own->scores.data, own->rows.data);
-    return code == 0 ? DFAISS_OK : engine_failure_c(code, DFAISS_ERR_FAISS, "searching", err);
-}
-
-typedef struct graphs_run {
-    engine_search_t *search;
-    const graphs_way_t *way;
-} graphs_run_t;
-
-/* Asks a graph for the next queries. One that finds fewer of the rows that may be found than it should is asked once more, for more hits, alone. */
-static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss_error_t *err) {
-    const graphs_run_t *run = context;
-    engine_search_t *search = run->search;
-    search_thread_t *own = &search->threads[thread];
-    start_lane(search, lane);
-    if (lane->position >= lane->end) {
-        lane->scanned = true;
-        return DFAISS_OK;
-    }
-    graph_call_t call = next_call(search, run->way, lane, own);
-    int64_t taken = 0;
-    TRY(scratch_need(&own->scores, (size_t)(call.count * call.k), sizeof(float), err));
-    TRY(scratch_need(&own->rows, (size_t)(call.count * call.k), sizeof(int64_t), err));
-    int64_t began = clock_nanoseconds();
-    if (call.count > 0)
-        TRY(ask(search, run->way, &call, own, err));
-    if (call.count > 0 && !lane->wanted)
-        search_call_took(own, call.graph->rows, call.count, clock_nanoseconds() - began);
-    for (; taken < call.count; taken++) {
-        float *scores = (float *)own->scores.data + taken * call.k;
-        int64_t *rows = (int64_t *)own->rows.data + taken * call.k, empty = 0;
-        int64_t found = keep_passing(search, call.graph, call.k, scores, rows, &empty);
-        bool more = search->filter.words && found < search->k && empty == 0 && call.k < call.graph->rows && MORE * call.k <= run->way->most_wanted;
-        lane->wanted = more ? MORE * call.k : 0;
-        if (more)
-            break;
-        take_found(search, call.graph, lane, call.query + taken, found, scores, rows, own);
-    }
-    lane->offset += taken;
-    if (lane->offset == lane->queries) {
-        lane->offset = 0;
-        lane->position += search->lanes.shares;
-    }
-    lane->scanned = lane->position >= lane->end;
-    return DFAISS_OK;
-}
-
-static void fold_slots(void *context, lane_t *lane, int64_t query, int thread) {
-    const graphs_run_t *run = context;
-    engine_search_t *search = run->search;
-    (void)lane;
-    for (int64_t share = 0; share < search->lanes.shares; share++) {
-        int64_t *rows = search_slot_rows(search, share, query);
-        search_take(search, query, nearest_count(search->k, rows), search_slot_scores(search, share, query), rows, thread);
-    }
-}
-
-dfaiss_status_t graphs_search(engine_search_t *search, const graphs_way_t *way, int64_t deadline, bool *done, dfaiss_error_t *err) {
-    graphs_run_t run = {.search = search, .way = way};
-    TRY(set_effort(search, way, err));
-    return lanes_run(&search->lanes, search->team, deadline, ask_graph, fold_slots, &run, done, err);
 }
 
 /* ---- saving and restoring ---- */
@@ -362,17 +210,15 @@ int64_t graphs_segments(const engine_store_t *store) {
     return ((const graphs_parts_t *)store->parts)->count;
 }
 
-void graphs_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows) {
-    const graph_t *graph = &((const graphs_parts_t *)store->parts)->graphs[segment];
-    *first = graph->first;
-    *rows = graph->rows;
+const row_span_t *graphs_segment(const engine_store_t *store, int64_t segment) {
+    return &((const graphs_parts_t *)store->parts)->graphs[segment].span;
 }
 
 const FaissIndex *graphs_segment_index(const engine_store_t *store, int64_t segment) {
     return ((const graphs_parts_t *)store->parts)->graphs[segment].index;
 }
 
-dfaiss_status_t graphs_restore_index(engine_store_t *store, FaissIndex *index, dfaiss_error_t *err) {
+dfaiss_status_t graphs_restore_index(engine_store_t *store, FaissIndex *index, const row_span_t *span, dfaiss_error_t *err) {
     graphs_parts_t *parts = store->parts;
     graph_t *graphs = realloc(parts->graphs, (size_t)(parts->count + 1) * sizeof *graphs);
     if (!graphs) {
@@ -380,16 +226,7 @@ dfaiss_status_t graphs_restore_index(engine_store_t *store, FaissIndex *index, d
         return error_memory(err, (size_t)(parts->count + 1) * sizeof *graphs, "segments");
     }
     parts->graphs = graphs;
-    int64_t first = parts->count ? graphs[parts->count - 1].first + graphs[parts->count - 1].rows : 0;
-    graphs[parts->count++] =
-        (graph_t){.index = index, .first = first, .rows = faiss_Index_ntotal(index), .bytes = index_bytes(index), .codes = codes_of(index)};
-    return DFAISS_OK;
-}
-
-dfaiss_status_t graphs_restore_end(engine_store_t *store, int64_t rows, dfaiss_error_t *err) {
-    const graphs_parts_t *parts = store->parts;
-    int64_t restored = parts->count ? parts->graphs[parts->count - 1].first + parts->graphs[parts->count - 1].rows : 0;
-    if (restored != rows)
-        return error_set(err, DFAISS_ERR_CHECKPOINT, "segments", "the segments hold %" PRId64 " vectors; %" PRId64 " were expected", restored, rows);
+    graphs[parts->count++] = graph_made(index, span);
+    spans_number(graphs, parts->count, sizeof *graphs);
     return DFAISS_OK;
 }

@@ -7,7 +7,10 @@
 #include "engine/graphs.h"
 #include "engine/scan.h"
 
-enum { CODES_A_CANDIDATE = 64 }; /* that are scanned in the time in which a graph looks at a candidate's neighbours */
+enum {
+    CODES_A_CANDIDATE = 64, /* that are scanned in the time in which a graph looks at a candidate's neighbours */
+    WORTH_DEAD = 4          /* a graph is built anew where one row in so many is gone */
+};
 
 static dfaiss_status_t copy_graph(const FaissIndex *graph, FaissIndex **out, dfaiss_error_t *err) {
     int code = shim_copy_graph(graph, out);
@@ -17,10 +20,10 @@ static dfaiss_status_t copy_graph(const FaissIndex *graph, FaissIndex **out, dfa
 static dfaiss_status_t open_graph(engine_store_t *store, const graphs_block_t *made, int64_t n, dfaiss_error_t *err) {
     graphs_parts_t *parts = store->parts;
     const graph_t *last = graphs_last(made);
-    bool extends = last && last->rows + n <= store->segment_rows;
+    bool extends = last && last->span.count + n <= store->segment_rows;
     TRY(copy_graph(extends ? last->index : store->template->layout.inner, &parts->open, err));
     parts->open_extends = extends;
-    parts->open_rows = extends ? last->rows : 0;
+    parts->open_rows = extends ? last->span.count : 0;
     return DFAISS_OK;
 }
 
@@ -49,11 +52,12 @@ static dfaiss_status_t rebuild_open(engine_store_t *store, dfaiss_error_t *err) 
     return DFAISS_OK;
 }
 
-static void seal_open(graphs_parts_t *parts, graphs_block_t *made) {
-    graphs_block_put(made, parts->open, parts->open_rows, parts->open_extends);
+static dfaiss_status_t seal_open(graphs_parts_t *parts, graphs_block_t *made, dfaiss_error_t *err) {
+    TRY(graphs_block_put(made, parts->open, parts->open_rows, parts->open_extends, err));
     parts->open = NULL;
     parts->open_rows = 0;
     parts->open_extends = false;
+    return DFAISS_OK;
 }
 
 static dfaiss_status_t add_to_open(engine_store_t *store, graphs_block_t *made, int64_t n, const float *x, dfaiss_error_t *err) {
@@ -67,7 +71,7 @@ static dfaiss_status_t add_to_open(engine_store_t *store, graphs_block_t *made, 
         x += count * store->template->dim;
         n -= count;
         if (parts->open_rows == store->segment_rows)
-            seal_open(parts, made);
+            TRY(seal_open(parts, made, err));
     }
     return DFAISS_OK;
 }
@@ -79,33 +83,110 @@ static dfaiss_status_t hnsw_build(engine_block_t *block, int64_t n, const float 
         TRY(rebuild_open(store, err));
     TRY(graphs_block_begin(block, n, err));
     dfaiss_status_t status = add_to_open(store, block->parts, n, x, err);
+    if (status == DFAISS_OK && seal && parts->open)
+        status = seal_open(parts, block->parts, err);
     if (status != DFAISS_OK) {
         graphs_give_up(block);
         return status;
     }
-    if (seal && parts->open)
-        seal_open(parts, block->parts);
     graphs_block_end(block);
+    return DFAISS_OK;
+}
+
+/* ---- dropping rows ---- */
+
+static bool is_worth_it(const graphs_parts_t *parts, int64_t segment, const uint64_t *alive) {
+    const row_span_t *span = &parts->graphs[segment].span;
+    bool grows = segment == parts->count - 1 && parts->open_extends;
+    int64_t dead = grows ? 0 : span->count - span_count_alive(span, alive);
+    return dead > 0 && dead >= span->count / WORTH_DEAD;
+}
+
+/* Decodes vectors of a graph by their places in it. */
+static dfaiss_status_t decode_places(const engine_store_t *store, const graph_t *graph, const row_span_t *wanted, int64_t first, int64_t n, float *to,
+                                     dfaiss_error_t *err) {
+    shim_decoder_t *decoder = NULL;
+    size_t code_size = store->template->layout.code_size;
+    int code = shim_decoder_new(store->template->layout.inner, &decoder);
+    for (int64_t i = 0; code == SHIM_OK && i < n; i++)
+        code = shim_decoder_decode(decoder, 0, graph->codes + (size_t)span_place(&graph->span, span_row(wanted, first + i)) * code_size,
+                                   to + i * store->template->inner_dim);
+    shim_decoder_free(decoder);
+    return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "building a graph anew", err);
+}
+
+static dfaiss_status_t add_alive(const engine_store_t *store, const graph_t *graph, const row_span_t *alive, FaissIndex *to, dfaiss_error_t *err) {
+    size_t bytes = (size_t)BUILD_PIECE * (size_t)store->template->inner_dim * sizeof(float);
+    float *vectors = malloc(bytes);
+    if (!vectors)
+        return error_memory(err, bytes, "building a graph anew");
+    dfaiss_status_t status = DFAISS_OK;
+    for (int64_t at = 0; status == DFAISS_OK && at < alive->count; at += BUILD_PIECE) {
+        int64_t count = alive->count - at < BUILD_PIECE ? alive->count - at : BUILD_PIECE;
+        status = decode_places(store, graph, alive, at, count, vectors, err);
+        int code = status == DFAISS_OK ? faiss_Index_add(to, count, vectors) : 0;
+        if (code != 0)
+            status = engine_failure_c(code, DFAISS_ERR_FAISS, "building a graph anew", err);
+    }
+    free(vectors);
+    return status;
+}
+
+/* A graph of the living rows of another, from its codes; index NULL where none lives. */
+static dfaiss_status_t rebuild(const engine_store_t *store, const graph_t *from, const uint64_t *alive, graph_t *out, dfaiss_error_t *err) {
+    row_span_t span;
+    FaissIndex *index = NULL;
+    *out = (graph_t){.index = NULL};
+    TRY(span_alive(&from->span, alive, &span, err));
+    if (span.count == 0)
+        return DFAISS_OK;
+    dfaiss_status_t status = copy_graph(store->template->layout.inner, &index, err);
+    if (status == DFAISS_OK)
+        status = add_alive(store, from, &span, index, err);
+    if (status != DFAISS_OK) {
+        faiss_Index_free(index);
+        free(span.rows);
+        return status;
+    }
+    *out = graph_made(index, &span);
+    return DFAISS_OK;
+}
+
+/* One graph a block: it takes long. */
+static dfaiss_status_t hnsw_compact(engine_block_t *block, const uint64_t *alive, bool *worth, dfaiss_error_t *err) {
+    const engine_store_t *store = block->store;
+    const graphs_parts_t *parts = store->parts;
+    int64_t segment = 0;
+    while (segment < parts->count && !is_worth_it(parts, segment, alive))
+        segment++;
+    *worth = segment < parts->count;
+    if (!*worth)
+        return DFAISS_OK;
+    graph_t rebuilt;
+    TRY(graphs_block_begin(block, 0, err));
+    graphs_block_t *made = block->parts;
+    TRY(rebuild(store, &parts->graphs[segment], alive, &rebuilt, err));
+    graphs_block_replace(made, segment, &rebuilt);
     return DFAISS_OK;
 }
 
 /* ---- searching ---- */
 
-static int64_t hnsw_codes_held(const engine_store_t *store) {
-    return store->rows;
-}
-
 static stored_run_t hnsw_codes_at(const engine_store_t *store, int64_t position, int64_t most) {
     const graph_t *graph = graphs_at(store, position);
-    int64_t at = position - graph->first, left = graph->rows - at;
-    return (stored_run_t){
-        .codes = graph->codes + (size_t)at * store->template->layout.code_size, .first = position, .count = left < most ? left : most};
+    int64_t at = position - graph->span.position, left = graph->span.count - at;
+    return (stored_run_t){.codes = graph->codes + (size_t)at * store->template->layout.code_size,
+                          .rows = graph->span.rows ? graph->span.rows + at : NULL,
+                          .first = graph->span.first + at,
+                          .count = left < most ? left : most};
 }
 
 static dfaiss_status_t hnsw_find_code(engine_store_t *store, int64_t row, const uint8_t **code, int64_t *list, dfaiss_error_t *err) {
+    int64_t place = 0;
+    const graph_t *graph = graphs_of_row(store, row, &place);
     (void)list;
     (void)err;
-    *code = hnsw_codes_at(store, row, 1).codes;
+    *code = graph ? graph->codes + (size_t)place * store->template->layout.code_size : NULL;
     return DFAISS_OK;
 }
 
@@ -151,13 +232,13 @@ const store_class_t hnsw_class = {
     .clean = graphs_clean,
     .give_up = graphs_give_up,
     .release = graphs_release,
+    .compact = hnsw_compact,
+    .held = graphs_held,
     .search = hnsw_search,
-    .codes_held = hnsw_codes_held,
     .codes_at = hnsw_codes_at,
     .find_code = hnsw_find_code,
     .segments = graphs_segments,
     .segment = graphs_segment,
     .segment_index = graphs_segment_index,
     .restore_index = graphs_restore_index,
-    .restore_end = graphs_restore_end,
 };

@@ -12,7 +12,11 @@
 
 #include "base/clock.h"
 
-enum { MAPPED_FROM = 1 << 20 }; /* bytes of a list from which on its memory is a mapping of its own */
+enum {
+    MAPPED_FROM = 1 << 20,   /* bytes of a list from which on its memory is a mapping of its own */
+    COMPACT_BYTES = 8 << 20, /* that are copied for one block that drops rows, about */
+    WORTH_DEAD = 8           /* a list is replaced where one row in so many is gone */
+};
 
 /* What a block does to a list. Once it is shown, memory is what it replaced. */
 typedef struct ivf_change {
@@ -98,6 +102,14 @@ static size_t ivf_bytes(const engine_store_t *store) {
     for (int64_t i = 0; i < parts->count; i++)
         bytes += (size_t)parts->lists[i].memory.capacity * (parts->code_size + sizeof(int64_t));
     return bytes + (size_t)parts->list_room * sizeof *parts->list_of;
+}
+
+static int64_t ivf_held(const engine_store_t *store) {
+    const ivf_parts_t *parts = store->parts;
+    int64_t held = 0;
+    for (int64_t i = 0; i < parts->count; i++)
+        held += parts->lists[i].size;
+    return held;
 }
 
 /* ---- building ---- */
@@ -220,6 +232,58 @@ static dfaiss_status_t ivf_build(engine_block_t *block, int64_t n, const float *
     free_build_memory(made);
     block->rows = n;
     return status;
+}
+
+/* ---- dropping rows ---- */
+
+static int64_t count_alive(const ivf_list_t *list, const uint64_t *alive) {
+    const int64_t *rows = list->size ? ivf_rows(&list->memory) : NULL;
+    int64_t count = 0;
+    for (int64_t i = 0; i < list->size; i++)
+        count += (alive[rows[i] >> 6] >> (rows[i] & 63) & 1) != 0;
+    return count;
+}
+
+static dfaiss_status_t copy_alive(const ivf_parts_t *parts, const ivf_list_t *list, const uint64_t *alive, int64_t count, ivf_change_t *change,
+                                  dfaiss_error_t *err) {
+    TRY(take_memory(parts->code_size, count > 0 ? count : 1, &change->memory, err));
+    const int64_t *rows = ivf_rows(&list->memory);
+    for (int64_t i = 0; i < list->size; i++) {
+        if ((alive[rows[i] >> 6] >> (rows[i] & 63) & 1) == 0)
+            continue;
+        ivf_rows(&change->memory)[change->size] = rows[i];
+        memcpy(ivf_codes(&change->memory) + (size_t)change->size * parts->code_size, ivf_codes(&list->memory) + (size_t)i * parts->code_size,
+               parts->code_size);
+        change->size++;
+    }
+    return DFAISS_OK;
+}
+
+/* Replaces lists of which many rows are gone, from where the block before left off. */
+static dfaiss_status_t ivf_compact(engine_block_t *block, const uint64_t *alive, bool *worth, dfaiss_error_t *err) {
+    ivf_parts_t *parts = block->store->parts;
+    ivf_block_t *made = calloc(1, sizeof *made);
+    if (!made)
+        return error_memory(err, sizeof *made, "a block");
+    block->parts = made;
+    made->changes = calloc((size_t)parts->count, sizeof *made->changes);
+    if (!made->changes)
+        return error_memory(err, (size_t)parts->count * sizeof *made->changes, "a block");
+    int64_t at = parts->compacted % parts->count;
+    size_t copied = 0;
+    for (int64_t seen = 0; seen < parts->count && copied < COMPACT_BYTES; seen++, at = (at + 1) % parts->count) {
+        const ivf_list_t *list = &parts->lists[at];
+        int64_t living = count_alive(list, alive), dead = list->size - living;
+        if (dead == 0 || dead < list->size / WORTH_DEAD)
+            continue;
+        ivf_change_t *change = &made->changes[made->count++];
+        change->list = at;
+        TRY(copy_alive(parts, list, alive, living, change, err));
+        copied += (size_t)living * (parts->code_size + sizeof(int64_t));
+    }
+    parts->compacted = at;
+    *worth = made->count > 0;
+    return DFAISS_OK;
 }
 
 static void ivf_show(engine_block_t *block) {
@@ -345,7 +409,7 @@ static dfaiss_status_t ivf_restore_list(engine_store_t *store, int64_t list, int
 }
 
 /* Marks the rows of a list in a bitmap; the first that is out of range, marked already, or below the one before it is an error. */
-static dfaiss_status_t mark_rows(const ivf_list_t *list, int64_t number, int64_t rows, uint8_t *seen, dfaiss_error_t *err) {
+static dfaiss_status_t mark_rows(const ivf_list_t *list, int64_t number, int64_t rows, uint64_t *held, dfaiss_error_t *err) {
     for (int64_t i = 0; i < list->size; i++) {
         int64_t row = ivf_rows(&list->memory)[i];
         if (row < 0 || row >= rows)
@@ -355,30 +419,20 @@ static dfaiss_status_t mark_rows(const ivf_list_t *list, int64_t number, int64_t
             return error_set(err, DFAISS_ERR_CHECKPOINT, "list",
                              "list %" PRId64 " holds row %" PRId64 " behind row %" PRId64 "; rows ascend in a list", number, row,
                              ivf_rows(&list->memory)[i - 1]);
-        uint8_t bit = (uint8_t)(1u << (row & 7));
-        if (seen[row >> 3] & bit)
+        uint64_t bit = UINT64_C(1) << (row & 63);
+        if (held[row >> 6] & bit)
             return error_set(err, DFAISS_ERR_CHECKPOINT, "list", "row %" PRId64 " stands in the lists twice (again in list %" PRId64 ")", row,
                              number);
-        seen[row >> 3] |= bit;
+        held[row >> 6] |= bit;
     }
     return DFAISS_OK;
 }
 
-static dfaiss_status_t ivf_restore_end(engine_store_t *store, int64_t rows, dfaiss_error_t *err) {
+static dfaiss_status_t ivf_mark_rows(const engine_store_t *store, int64_t rows, uint64_t *held, dfaiss_error_t *err) {
     const ivf_parts_t *parts = store->parts;
-    int64_t restored = 0;
     for (int64_t i = 0; i < parts->count; i++)
-        restored += parts->lists[i].size;
-    if (restored != rows)
-        return error_set(err, DFAISS_ERR_CHECKPOINT, "list", "the lists hold %" PRId64 " vectors; %" PRId64 " were expected", restored, rows);
-    uint8_t *seen = calloc((size_t)rows / 8 + 1, 1);
-    if (!seen)
-        return error_memory(err, (size_t)rows / 8 + 1, "checking the rows of lists");
-    dfaiss_status_t status = DFAISS_OK;
-    for (int64_t i = 0; status == DFAISS_OK && i < parts->count; i++)
-        status = mark_rows(&parts->lists[i], i, rows, seen, err);
-    free(seen);
-    return status;
+        TRY(mark_rows(&parts->lists[i], i, rows, held, err));
+    return DFAISS_OK;
 }
 
 const store_class_t ivf_class = {
@@ -391,9 +445,11 @@ const store_class_t ivf_class = {
     .clean = ivf_clean,
     .give_up = ivf_give_up,
     .release = ivf_release,
+    .compact = ivf_compact,
+    .held = ivf_held,
     .search = ivf_search,
     .find_code = ivf_find_code,
     .list = ivf_list,
     .restore_list = ivf_restore_list,
-    .restore_end = ivf_restore_end,
+    .mark_rows = ivf_mark_rows,
 };

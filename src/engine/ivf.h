@@ -23,6 +23,7 @@ typedef struct ivf_parts {
     int32_t *list_of;   /* of a row, -1: dropped; made when it is first asked for */
     int64_t listed;     /* rows that list_of knows */
     int64_t list_room;  /* and has room for */
+    int64_t compacted;  /* the builder's: the list with which dropping rows goes on */
     int64_t *change_of; /* the builder's: the block's change of a list, -1 where there is none */
 } ivf_parts_t;
 

@@ -32,14 +32,14 @@ static dfaiss_status_t add_segment(const engine_store_t *store, graphs_block_t *
     const graph_t *last = graphs_last(made);
     FaissIndex *index = NULL;
     dfaiss_error_t refused;
-    bool extends = last && last->rows / SMALL_BESIDE < n && last->rows + n <= store->segment_rows;
-    if (extends && copy_with(store, last->index, n, x, &index, &refused) == DFAISS_OK) {
-        graphs_block_put(made, index, last->rows + n, true);
-        return DFAISS_OK;
-    }
-    TRY(copy_with(store, store->template->layout.inner, n, x, &index, err));
-    graphs_block_put(made, index, n, false);
-    return DFAISS_OK;
+    bool extends = last && last->span.count / SMALL_BESIDE < n && last->span.count + n <= store->segment_rows;
+    extends = extends && copy_with(store, last->index, n, x, &index, &refused) == DFAISS_OK;
+    if (!extends)
+        TRY(copy_with(store, store->template->layout.inner, n, x, &index, err));
+    dfaiss_status_t status = graphs_block_put(made, index, extends ? last->span.count + n : n, extends, err);
+    if (status != DFAISS_OK)
+        faiss_Index_free(index);
+    return status;
 }
 
 static dfaiss_status_t opaque_build(engine_block_t *block, int64_t n, const float *x, bool seal, dfaiss_error_t *err) {
@@ -65,9 +65,10 @@ static dfaiss_status_t opaque_build(engine_block_t *block, int64_t n, const floa
 
 static const float *vectors_from(void *context, int64_t row, int64_t *count, float *scratch) {
     const engine_search_t *search = context;
-    const graph_t *graph = graphs_at(search->store, row);
+    int64_t place = 0;
+    const graph_t *graph = graphs_of_row(search->store, row, &place);
     *count = 1;
-    return shim_reconstruct(graph->index, row - graph->first, scratch) == SHIM_OK ? scratch : NULL;
+    return graph && shim_reconstruct(graph->index, place, scratch) == SHIM_OK ? scratch : NULL;
 }
 
 static int64_t next_row(const void *context, int64_t row, int64_t end) {
@@ -136,8 +137,9 @@ static dfaiss_status_t opaque_search(engine_search_t *search, const engine_store
 }
 
 static int opaque_reconstruct(const engine_store_t *store, int64_t row, float *to) {
-    const graph_t *graph = graphs_at(store, row);
-    return shim_reconstruct(graph->index, row - graph->first, to);
+    int64_t place = 0;
+    const graph_t *graph = graphs_of_row(store, row, &place);
+    return graph ? shim_reconstruct(graph->index, place, to) : SHIM_FAILED;
 }
 
 const store_class_t opaque_class = {
@@ -150,11 +152,11 @@ const store_class_t opaque_class = {
     .clean = graphs_clean,
     .give_up = graphs_give_up,
     .release = graphs_release,
+    .held = graphs_held,
     .search = opaque_search,
     .reconstruct = opaque_reconstruct,
     .segments = graphs_segments,
     .segment = graphs_segment,
     .segment_index = graphs_segment_index,
     .restore_index = graphs_restore_index,
-    .restore_end = graphs_restore_end,
 };

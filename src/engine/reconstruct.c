@@ -63,7 +63,7 @@ dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t n, const
         int failure = shim_reverse_transform(template->index, n, inner, out);
         if (failure != SHIM_OK)
             status = refused(store, failure, err);
-    } else if (status == DFAISS_OK) {
+    } else if (status == DFAISS_OK && n > 0) {
         memcpy(out, inner, bytes);
     }
     free(inner);

@@ -46,8 +46,7 @@ static void skip_codes(stored_run_t *run, int64_t codes, int64_t bytes_each) {
     run->count -= codes;
 }
 
-/* Codes up to the first that may be found. */
-static int64_t count_others(const row_filter_t *filter, const stored_run_t *run) {
+int64_t scan_count_others(const row_filter_t *filter, const stored_run_t *run) {
     if (!run->rows)
         return row_next(filter, run->first, run->first + run->count) - run->first;
     int64_t count = 0;
@@ -78,7 +77,7 @@ bool scan_next(const engine_search_t *search, search_thread_t *own, stored_run_t
         return found->count > 0;
     }
     for (;;) {
-        skip_codes(left, count_others(filter, left), bytes_each);
+        skip_codes(left, scan_count_others(filter, left), bytes_each);
         int64_t passing = count_passing(filter, left);
         if (copied == 0 && passing >= LONG_RUN) {
             *found = (stored_run_t){.codes = left->codes, .rows = left->rows, .first = left->first, .count = passing};
@@ -123,7 +122,7 @@ static dfaiss_status_t scan_codes(void *context, lane_t *lane, int thread, dfais
 }
 
 dfaiss_status_t scan_store_begin(engine_search_t *search, dfaiss_error_t *err) {
-    int64_t codes = search->class->codes_held(search->store);
+    int64_t codes = search->class->held(search->store);
     int64_t shares = search_shares(search, codes / 4096 + 1);
     TRY(scan_need(search, err));
     TRY(search_slots(search, shares, err));

@@ -11,6 +11,9 @@
 /* Memory of all threads for codes that are copied together; for searches with a filter. */
 CHECKED dfaiss_status_t scan_need(engine_search_t *search, dfaiss_error_t *err);
 
+/* Codes of a run up to the first that may be found. */
+int64_t scan_count_others(const row_filter_t *filter, const stored_run_t *run);
+
 /* Takes from `left` the next codes that may be found, as they can be scanned; false: there are none. */
 bool scan_next(const engine_search_t *search, search_thread_t *own, stored_run_t *left, stored_run_t *found);
 

@@ -88,11 +88,13 @@ template <class Heap> void scan_bytes(size_t parts, const float *table, int64_t 
 struct passing_rows : faiss::IDSelector {
     const uint64_t *words;
     int64_t end, first;
+    const int64_t *rows;
 
-    passing_rows(const uint64_t *passing, int64_t covered, int64_t base) : words(passing), end(covered), first(base) {
+    passing_rows(const uint64_t *passing, int64_t covered, int64_t base, const int64_t *numbers)
+        : words(passing), end(covered), first(base), rows(numbers) {
     }
     bool is_member(idx_t label) const final {
-        const int64_t row = first + label;
+        const int64_t row = rows ? rows[label] : first + label;
         return row < end && (words[row >> 6] >> (row & 63) & 1) != 0;
     }
 };
@@ -212,9 +214,9 @@ void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *ro
 }
 
 int shim_graph_search(const FaissIndex *handle, int64_t n, const float *x, int64_t k, int ef, const uint64_t *words, int64_t end, int64_t first,
-                      float *scores, int64_t *labels) {
+                      const int64_t *rows, float *scores, int64_t *labels) {
     return guarded([&] {
-        passing_rows passing(words, end, first);
+        passing_rows passing(words, end, first, rows);
         faiss::SearchParametersHNSW parameters;
         parameters.efSearch = ef;
         parameters.sel = &passing;

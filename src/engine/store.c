@@ -22,6 +22,7 @@ void engine_store_destroy(engine_store_t *store) {
         return;
     if (store->parts)
         store->class->destroy(store);
+    free(store->next_span.rows);
     free(store);
 }
 
@@ -53,17 +54,28 @@ size_t engine_store_bytes(const engine_store_t *store) {
     return store->class->bytes(store);
 }
 
-dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out,
-                                   dfaiss_error_t *err) {
+int64_t engine_store_held(const engine_store_t *store) {
+    return store->class->held(store);
+}
+
+static dfaiss_status_t make_block(engine_store_t *store, engine_block_t **out, dfaiss_error_t *err) {
     if (store->has_block)
         return store_misuse(store, "the block before is neither linked nor destroyed", err);
-    if (first != store->built || n < 0)
-        return store_misuse(store, "vectors are not built in one after the other", err);
     engine_block_t *block = calloc(1, sizeof *block);
     if (!block)
         return error_memory(err, sizeof *block, "a block");
     block->store = store;
     block->built_before = store->built;
+    *out = block;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out,
+                                   dfaiss_error_t *err) {
+    engine_block_t *block = NULL;
+    if (first != store->built || n < 0)
+        return store_misuse(store, "vectors are not built in one after the other", err);
+    TRY(make_block(store, &block, err));
     dfaiss_status_t status = store->class->build(block, n, x, seal, err);
     if (status != DFAISS_OK) {
         store->class->release(block);
@@ -72,6 +84,23 @@ dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t
     }
     store->built += n;
     store->has_block = true;
+    *out = block;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *alive, engine_block_t **out, dfaiss_error_t *err) {
+    engine_block_t *block = NULL;
+    TRY(make_block(store, &block, err));
+    bool worth = false;
+    dfaiss_status_t status = store->class->compact && store->rows > 0 ? store->class->compact(block, alive, &worth, err) : DFAISS_OK;
+    if (status != DFAISS_OK || !worth) {
+        store->class->release(block);
+        free(block);
+        block = NULL;
+    }
+    if (status != DFAISS_OK)
+        return status;
+    store->has_block = block != NULL;
     *out = block;
     return DFAISS_OK;
 }
@@ -110,7 +139,13 @@ int64_t engine_store_segments(const engine_store_t *store) {
 }
 
 void engine_store_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows) {
-    store->class->segment(store, segment, first, rows);
+    const row_span_t *span = store->class->segment(store, segment);
+    *first = span->first;
+    *rows = span->count;
+}
+
+const int64_t *engine_store_segment_rows(const engine_store_t *store, int64_t segment) {
+    return store->class->segment(store, segment)->rows;
 }
 
 const uint8_t *engine_store_segment_codes(const engine_store_t *store, int64_t segment) {
@@ -131,13 +166,48 @@ static dfaiss_status_t check_empty(const engine_store_t *store, dfaiss_error_t *
     return store->rows == 0 && store->built == 0 ? DFAISS_OK : store_misuse(store, "only an empty store is restored", err);
 }
 
+dfaiss_status_t engine_store_restore_rows(engine_store_t *store, int64_t n, const int64_t *rows, dfaiss_error_t *err) {
+    TRY(check_empty(store, err));
+    if (n < 1 || n > INT_MAX)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, "segment", "a segment has %" PRId64 " rows; 1 to %d are possible", n, INT_MAX);
+    int64_t least = store->restored_end;
+    for (int64_t i = 0; i < n; i++) {
+        if (rows[i] < least || rows[i] == INT64_MAX)
+            return error_set(err, DFAISS_ERR_CHECKPOINT, "segment",
+                             "row %" PRId64 " stands where rows from %" PRId64 " on were expected: they ascend", rows[i], least);
+        least = rows[i] + 1;
+    }
+    row_span_t span;
+    TRY(span_of_rows(rows, n, &span, err));
+    free(store->next_span.rows);
+    store->next_span = span;
+    return DFAISS_OK;
+}
+
+/* The rows of the segment that comes, which has n of them. */
+static dfaiss_status_t next_span(const engine_store_t *store, int64_t n, row_span_t *span, dfaiss_error_t *err) {
+    *span = store->next_span.count ? store->next_span : (row_span_t){.first = store->restored_end, .count = n};
+    if (span->count != n)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, "segment", "a segment has %" PRId64 " vectors and %" PRId64 " rows", n, span->count);
+    return DFAISS_OK;
+}
+
+static void take_span(engine_store_t *store, const row_span_t *span) {
+    store->restored_end = span_end(span);
+    store->next_span = (row_span_t){.count = 0};
+}
+
 dfaiss_status_t engine_store_restore_segment(engine_store_t *store, int64_t rows, uint8_t **codes, dfaiss_error_t *err) {
     TRY(check_empty(store, err));
     if (!store->class->restore_segment)
         return store_misuse(store, "it is not restored from segments of codes", err);
     if (rows < 1 || rows > INT_MAX)
         return error_set(err, DFAISS_ERR_CHECKPOINT, "segment", "a segment has %" PRId64 " rows; 1 to %d are possible", rows, INT_MAX);
-    return store->class->restore_segment(store, rows, codes, err);
+    row_span_t span;
+    TRY(next_span(store, rows, &span, err));
+    TRY(store->class->restore_segment(store, &span, codes, err));
+    take_span(store, &span);
+    return DFAISS_OK;
 }
 
 dfaiss_status_t engine_store_restore_list(engine_store_t *store, int64_t list, int64_t size, uint8_t **codes, int64_t **rows, dfaiss_error_t *err) {
@@ -183,17 +253,61 @@ dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *byt
         return store_misuse(store, "it is not restored from indexes", err);
     FaissIndex *index = NULL;
     TRY(blob_read(bytes, size, "a segment of an index", &index, err));
+    row_span_t span;
     dfaiss_status_t status = check_restored(store, index, rows, err);
+    if (status == DFAISS_OK)
+        status = next_span(store, rows, &span, err);
     if (status != DFAISS_OK) {
         faiss_Index_free(index);
         return status;
     }
-    return store->class->restore_index(store, index, err);
+    TRY(store->class->restore_index(store, index, &span, err));
+    take_span(store, &span);
+    return DFAISS_OK;
 }
 
-dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, dfaiss_error_t *err) {
+/* Sets the bits of the rows in segments, of which the last ends before `rows`. */
+static dfaiss_status_t mark_segments(const engine_store_t *store, int64_t rows, uint64_t *held, dfaiss_error_t *err) {
+    if (store->restored_end > rows)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, "segments", "the segments hold row %" PRId64 "; rows 0 to %" PRId64 " were expected",
+                         store->restored_end - 1, rows - 1);
+    for (int64_t i = 0; i < engine_store_segments(store); i++) {
+        const row_span_t *span = store->class->segment(store, i);
+        for (int64_t place = 0; place < span->count; place++)
+            held[span_row(span, place) >> 6] |= UINT64_C(1) << (span_row(span, place) & 63);
+    }
+    return DFAISS_OK;
+}
+
+/* The first row that is not held and may not be missing; `rows` where there is none. */
+static int64_t first_missing(int64_t rows, const uint64_t *held, const uint64_t *alive) {
+    for (int64_t row = 0; row < rows; row++)
+        if (((held[row >> 6] | (alive ? ~alive[row >> 6] : 0)) >> (row & 63) & 1) == 0)
+            return row;
+    return rows;
+}
+
+static dfaiss_status_t check_rows(const engine_store_t *store, int64_t rows, const uint64_t *alive, uint64_t *held, dfaiss_error_t *err) {
+    TRY(store->class->mark_rows ? store->class->mark_rows(store, rows, held, err) : mark_segments(store, rows, held, err));
+    int64_t row = first_missing(rows, held, alive);
+    if (row < rows)
+        return error_set(err, DFAISS_ERR_CHECKPOINT, "rows", "row %" PRId64 " is not there; rows 0 to %" PRId64 " were expected%s", row, rows - 1,
+                         alive ? ", but for those that were removed" : "");
+    return DFAISS_OK;
+}
+
+dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *alive, dfaiss_error_t *err) {
     TRY(check_empty(store, err));
-    TRY(store->class->restore_end(store, rows, err));
+    int64_t held_count = engine_store_held(store);
+    if (held_count > rows || (!alive && held_count != rows))
+        return error_set(err, DFAISS_ERR_CHECKPOINT, "rows", "the parts of the index hold %" PRId64 " vectors; %" PRId64 " were expected", held_count,
+                         rows);
+    uint64_t *held = calloc((size_t)rows / 64 + 1, sizeof *held);
+    if (!held)
+        return error_memory(err, ((size_t)rows / 64 + 1) * sizeof *held, "checking the rows of an index");
+    dfaiss_status_t status = check_rows(store, rows, alive, held, err);
+    free(held);
+    TRY(status);
     store->rows = rows;
     store->built = rows;
     return DFAISS_OK;

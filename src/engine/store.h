@@ -11,6 +11,7 @@
 #include "engine/filter.h"
 #include "engine/lanes.h"
 #include "engine/scratch.h"
+#include "engine/span.h"
 #include "engine/template.h"
 
 enum {
@@ -36,6 +37,9 @@ typedef struct store_class {
     CHECKED dfaiss_status_t (*build)(engine_block_t *block, int64_t n, const float *x, bool seal, dfaiss_error_t *err);
     /* Makes the block's rows visible, all at once. */
     void (*show)(engine_block_t *block);
+    /* Fills block->parts likewise with copies that are without rows whose bit is 0; *worth false: nothing was left out. NULL: the class cannot. On
+     * failure the builder's side is as before, and release is called. */
+    CHECKED dfaiss_status_t (*compact)(engine_block_t *block, const uint64_t *alive, bool *worth, dfaiss_error_t *err);
     /* Frees what showing replaced; true when nothing is left. */
     bool (*clean)(engine_block_t *block, int64_t deadline);
     /* Puts the builder's side back to what it was before the block. */
@@ -45,8 +49,9 @@ typedef struct store_class {
 
     CHECKED dfaiss_status_t (*search)(engine_search_t *search, const engine_store_t *store, int64_t deadline, bool *done, dfaiss_error_t *err);
 
-    /* How many codes there are, numbered by rows from 0, and the run of at most `most` of them from one on. NULL where they are not in that order. */
-    int64_t (*codes_held)(const engine_store_t *store);
+    /* Rows that were not dropped. */
+    int64_t (*held)(const engine_store_t *store);
+    /* The run of at most `most` codes from a position on; positions number the rows held. NULL where codes are not in their order. */
     stored_run_t (*codes_at)(const engine_store_t *store, int64_t position, int64_t most);
 
     /* The code of a row, and its list; *code NULL: it was dropped. NULL where faiss alone knows its codes: then `reconstruct`, a call of the shim. */
@@ -55,14 +60,16 @@ typedef struct store_class {
 
     /* Saving and restoring; NULL where the class has no such parts. */
     int64_t (*segments)(const engine_store_t *store);
-    void (*segment)(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows);
+    const row_span_t *(*segment)(const engine_store_t *store, int64_t segment);
     const uint8_t *(*segment_codes)(const engine_store_t *store, int64_t segment);
     const FaissIndex *(*segment_index)(const engine_store_t *store, int64_t segment);
     void (*list)(const engine_store_t *store, int64_t list, int64_t *size, const uint8_t **codes, const int64_t **rows);
-    CHECKED dfaiss_status_t (*restore_segment)(engine_store_t *store, int64_t rows, uint8_t **codes, dfaiss_error_t *err);
+    /* Both take over span->rows where they succeed, the latter the index always. */
+    CHECKED dfaiss_status_t (*restore_segment)(engine_store_t *store, row_span_t *span, uint8_t **codes, dfaiss_error_t *err);
+    CHECKED dfaiss_status_t (*restore_index)(engine_store_t *store, FaissIndex *index, const row_span_t *span, dfaiss_error_t *err);
     CHECKED dfaiss_status_t (*restore_list)(engine_store_t *store, int64_t list, int64_t size, uint8_t **codes, int64_t **rows, dfaiss_error_t *err);
-    CHECKED dfaiss_status_t (*restore_index)(engine_store_t *store, FaissIndex *index, dfaiss_error_t *err); /* takes it over, also on failure */
-    CHECKED dfaiss_status_t (*restore_end)(engine_store_t *store, int64_t rows, dfaiss_error_t *err);
+    /* Sets the bits of the rows in lists; one that is not below `rows`, or there twice, is an error. */
+    CHECKED dfaiss_status_t (*mark_rows)(const engine_store_t *store, int64_t rows, uint64_t *held, dfaiss_error_t *err);
 } store_class_t;
 
 extern const store_class_t codes_class, ivf_class, hnsw_class, opaque_class;
@@ -76,6 +83,10 @@ struct engine_store {
     int64_t built;  /* taken in by the builder */
     bool has_block; /* a block is neither linked nor destroyed */
     void *parts;    /* the class's own */
+
+    /* While it is restored from segments: */
+    row_span_t next_span; /* of the segment that comes next; count 0: its rows follow those before */
+    int64_t restored_end; /* the row behind those of the segments so far */
 };
 
 struct engine_block {

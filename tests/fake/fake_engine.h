@@ -40,10 +40,11 @@ struct engine_store {
     fake_piece_t *pieces; /* what searches see */
     int64_t count;
     int64_t rows;
-    int64_t links;     /* blocks linked so far: a search that is inside must not see it change */
-    int64_t built;     /* the builder's */
-    bool has_block;    /* of the builder until the block is linked */
-    fake_piece_t open; /* the builder's: a graph that nobody sees yet */
+    int64_t links;      /* blocks linked so far: a search that is inside must not see it change */
+    int64_t built;      /* the builder's */
+    int64_t *next_rows; /* of the segment that is restored next; NULL: they follow those before */
+    bool has_block;     /* of the builder until the block is linked */
+    fake_piece_t open;  /* the builder's: a graph that nobody sees yet */
 };
 
 /* Ends the process with a text: the caller has broken the contract, or there is no memory. */

@@ -66,6 +66,7 @@ void engine_store_destroy(engine_store_t *store) {
     for (int64_t i = 0; i < store->count; i++)
         free_piece(&store->pieces[i]);
     free_piece(&store->open);
+    free(store->next_rows);
     free(store->pieces);
     fake_template_use(store->template, -1);
     free(store);
@@ -312,17 +313,33 @@ void engine_block_destroy(engine_block_t *block) {
 
 /* ---- saving and restoring ---- */
 
+/* Segments are the pieces that hold something. */
 int64_t engine_store_segments(const engine_store_t *store) {
-    return store->template->class == ENGINE_IVF ? 0 : store->count;
+    int64_t count = 0;
+    for (int64_t i = 0; store->template->class != ENGINE_IVF && i < store->count; i++)
+        count += store->pieces[i].size > 0;
+    return count;
+}
+
+static const fake_piece_t *segment_at(const engine_store_t *store, int64_t segment) {
+    const fake_piece_t *piece = store->pieces;
+    for (; piece->size == 0 || segment > 0; piece++)
+        segment -= piece->size > 0;
+    return piece;
 }
 
 void engine_store_segment(const engine_store_t *store, int64_t segment, int64_t *first, int64_t *rows) {
-    *first = store->pieces[segment].rows[0];
-    *rows = store->pieces[segment].size;
+    *first = segment_at(store, segment)->rows[0];
+    *rows = segment_at(store, segment)->size;
+}
+
+const int64_t *engine_store_segment_rows(const engine_store_t *store, int64_t segment) {
+    const fake_piece_t *piece = segment_at(store, segment);
+    return piece->rows[piece->size - 1] - piece->rows[0] == piece->size - 1 ? NULL : piece->rows;
 }
 
 const uint8_t *engine_store_segment_codes(const engine_store_t *store, int64_t segment) {
-    return store->template->class == ENGINE_CODES ? (const uint8_t *)store->pieces[segment].vectors : NULL;
+    return store->template->class == ENGINE_CODES ? (const uint8_t *)segment_at(store, segment)->vectors : NULL;
 }
 
 static size_t vector_bytes(const engine_store_t *store, int64_t n) {
@@ -331,7 +348,7 @@ static size_t vector_bytes(const engine_store_t *store, int64_t n) {
 
 dfaiss_status_t engine_store_segment_write(const engine_store_t *store, int64_t segment, engine_sink_t *sink, void *context, dfaiss_error_t *err) {
     static const uint8_t checksum[CHECKSUM_BYTES];
-    const fake_piece_t *piece = &store->pieces[segment];
+    const fake_piece_t *piece = segment_at(store, segment);
     if (sink(context, piece->vectors, vector_bytes(store, piece->size)) && sink(context, checksum, sizeof checksum))
         return DFAISS_OK;
     return error_set(err, DFAISS_ERR_IO, "", "writing a segment was stopped");
@@ -344,17 +361,26 @@ void engine_store_list(const engine_store_t *store, int64_t list, int64_t *size,
     *rows = piece->rows;
 }
 
-/* A piece behind the others whose rows follow theirs. */
+dfaiss_status_t engine_store_restore_rows(engine_store_t *store, int64_t n, const int64_t *rows, dfaiss_error_t *err) {
+    (void)err;
+    store->next_rows = fake_engine_need(realloc(store->next_rows, (size_t)n * sizeof *rows));
+    memcpy(store->next_rows, rows, (size_t)n * sizeof *rows);
+    return DFAISS_OK;
+}
+
+/* A piece behind the others whose rows follow theirs, or are those that were told. */
 static fake_piece_t *restore_piece(engine_store_t *store, int64_t rows) {
     fake_piece_t none = {0};
-    int64_t first = 0, capacity = store->template->class == ENGINE_CODES && rows < store->segment_rows ? store->segment_rows : rows;
-    for (int64_t i = 0; i < store->count; i++)
-        first += store->pieces[i].size;
+    const fake_piece_t *last = store->count > 0 ? &store->pieces[store->count - 1] : NULL;
+    int64_t first = last ? last->rows[last->size - 1] + 1 : 0;
+    int64_t capacity = store->template->class == ENGINE_CODES && !store->next_rows && rows < store->segment_rows ? store->segment_rows : rows;
     store->pieces = fake_engine_need(realloc(store->pieces, ((size_t)store->count + 1) * sizeof *store->pieces));
     fake_piece_t *piece = &store->pieces[store->count++];
     *piece = copy_piece(store, &none, capacity);
     for (; piece->size < rows; piece->size++)
-        piece->rows[piece->size] = first + piece->size;
+        piece->rows[piece->size] = store->next_rows ? store->next_rows[piece->size] : first + piece->size;
+    free(store->next_rows);
+    store->next_rows = NULL;
     return piece;
 }
 
@@ -381,21 +407,21 @@ dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *byt
     return DFAISS_OK;
 }
 
-dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, dfaiss_error_t *err) {
-    bool *seen = fake_engine_need(calloc((size_t)rows + 1, sizeof *seen));
-    int64_t count = 0;
-    bool valid = true;
+dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *alive, dfaiss_error_t *err) {
+    bool *seen = fake_engine_need(calloc((size_t)rows + 1, sizeof *seen)), valid = true;
     for (int64_t i = 0; i < store->count; i++) {
         const fake_piece_t *piece = &store->pieces[i];
-        for (int64_t j = 0; valid && j < piece->size; j++, count++) {
+        for (int64_t j = 0; valid && j < piece->size; j++) {
             int64_t row = piece->rows[j];
             valid = row >= 0 && row < rows && !seen[row];
             if (valid)
                 seen[row] = true;
         }
     }
+    for (int64_t row = 0; row < rows; row++)
+        valid = valid && (seen[row] || (alive && !is_alive(alive, row)));
     free(seen);
-    if (!valid || count != rows)
+    if (!valid)
         return error_set(err, DFAISS_ERR_CHECKPOINT, "rows", "the parts of a store do not hold rows 0 to %lld once each", (long long)rows - 1);
     store->rows = store->built = rows;
     return DFAISS_OK;

@@ -220,6 +220,67 @@ static inline void assert_well_formed(const world_t *world, int64_t n) {
     }
 }
 
+/* ---- bitmaps of rows, and rankings from which they choose ---- */
+
+static inline bool is_set(const uint64_t *words, int64_t row) {
+    return words[row / 64] >> (row % 64) & 1;
+}
+
+static inline void set_row(uint64_t *words, int64_t row) {
+    words[row / 64] |= UINT64_C(1) << (row % 64);
+}
+
+static inline int64_t count_set(const uint64_t *words, int64_t n) {
+    int64_t count = 0;
+    for (int64_t row = 0; row < n; row++)
+        count += is_set(words, row);
+    return count;
+}
+
+/* Everything that an index holds, in its own order for every query. */
+typedef struct ranking {
+    int64_t n;
+    float *scores; /* float[nq][n] */
+    int64_t *rows;
+} ranking_t;
+
+static inline ranking_t rank_all(world_t *world) {
+    size_t places = (size_t)(world->nq * world->n);
+    ranking_t ranking = {.n = world->n, .scores = malloc(sizeof(float) * places), .rows = malloc(sizeof(int64_t) * places)};
+    world_t all = *world;
+    all.k = world->n;
+    all.effort = world->n;
+    all.scores = ranking.scores;
+    all.rows = ranking.rows;
+    search_all(&all, NEVER);
+    return ranking;
+}
+
+static inline void free_ranking(ranking_t *ranking) {
+    free(ranking->scores);
+    free(ranking->rows);
+}
+
+static inline bool nearly(float a, float b) {
+    return fabsf(a - b) <= 1e-4f * (fabsf(a) + fabsf(b) + 1);
+}
+
+/* What was found are the first of the ranking that are set, up to rounding among equal scores. */
+static inline void assert_first_of(const world_t *world, const char *factory, const ranking_t *ranking, const uint64_t *words) {
+    for (int64_t query = 0; query < world->nq; query++) {
+        int64_t at = query * world->k, last = at + world->k;
+        for (int64_t i = query * ranking->n; i < (query + 1) * ranking->n && at < last; i++) {
+            if (ranking->rows[i] < 0 || !is_set(words, ranking->rows[i]))
+                continue;
+            if (!nearly(ranking->scores[i], world->scores[at]))
+                fail_msg("%s: query %d place %d: score %g, expected %g", factory, (int)query, (int)(at % world->k), (double)world->scores[at],
+                         (double)ranking->scores[i]);
+            at++;
+        }
+        assert_true(at == last || world->rows[at] == -1);
+    }
+}
+
 /* The address space that this process may take from now on, beyond what it has; RLIM_INFINITY: all. Nothing under a sanitizer, whose own memory fits
  * no limit: false then. */
 static inline bool limit_memory(rlim_t more) {

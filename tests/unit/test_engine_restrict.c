@@ -40,44 +40,6 @@ static const kind_t kinds[] = {
     {"LSH", CONFIG_METRIC_l2},
 };
 
-/* Everything that an index holds, in its order for every query. */
-typedef struct ranking {
-    float *scores; /* float[QUERIES][ROWS] */
-    int64_t *rows;
-} ranking_t;
-
-static ranking_t rank_all(world_t *world) {
-    ranking_t ranking = {.scores = malloc(sizeof(float) * QUERIES * ROWS), .rows = malloc(sizeof(int64_t) * QUERIES * ROWS)};
-    world_t all = *world;
-    all.k = ROWS;
-    all.effort = ROWS;
-    search_all(&all, NEVER);
-    memcpy(ranking.scores, all.scores, sizeof(float) * QUERIES * ROWS);
-    memcpy(ranking.rows, all.rows, sizeof(int64_t) * QUERIES * ROWS);
-    world->search = all.search;
-    return ranking;
-}
-
-static void free_ranking(ranking_t *ranking) {
-    free(ranking->scores);
-    free(ranking->rows);
-}
-
-static bool is_set(const uint64_t *words, int64_t row) {
-    return words[row / 64] >> (row % 64) & 1;
-}
-
-static void set_row(uint64_t *words, int64_t row) {
-    words[row / 64] |= UINT64_C(1) << (row % 64);
-}
-
-static int64_t count_set(const uint64_t *words) {
-    int64_t count = 0;
-    for (int64_t row = 0; row < ROWS; row++)
-        count += is_set(words, row);
-    return count;
-}
-
 typedef enum choice { HALF, FEW, EXACTLY_K, FEWER_THAN_K, NONE, NEARLY_ALL, A_BLOCK, THE_FARTHEST, ALL, CHOICES } choice_t;
 
 static void choose(choice_t choice, const ranking_t *ranking, int64_t k, uint64_t *words) {
@@ -88,14 +50,14 @@ static void choose(choice_t choice, const ranking_t *ranking, int64_t k, uint64_
         if ((choice == HALF && random_below(&random, 2) == 0) || (choice == NEARLY_ALL && random_below(&random, 100) > 0) || choice == ALL ||
             (choice == A_BLOCK && row >= 130 && row < 420))
             set_row(words, row);
-    for (int64_t held = 0; held < wanted; held = count_set(words))
+    for (int64_t held = 0; held < wanted; held = count_set(words, ROWS))
         set_row(words, (int64_t)random_below(&random, ROWS));
     for (int64_t i = ROWS - 2 * k; choice == THE_FARTHEST && i < ROWS; i++) /* from the first query */
         if (ranking->rows[i] >= 0)
             set_row(words, ranking->rows[i]);
 }
 
-static void begin(world_t *world, const engine_restriction_t *restriction) {
+static void begin_among(world_t *world, const engine_restriction_t *restriction) {
     dfaiss_error_t err;
     assert_ok(engine_search_begin(world->search, world->nq, world->queries, world->k, world->effort, &err), err);
     assert_ok(engine_search_restrict(world->search, restriction, &err), err);
@@ -103,29 +65,9 @@ static void begin(world_t *world, const engine_restriction_t *restriction) {
 
 static void search_among(world_t *world, const uint64_t *words, int64_t allowed_rows, int64_t slice) {
     engine_restriction_t restriction = {.allowed = words, .rows = ROWS, .allowed_rows = allowed_rows};
-    begin(world, &restriction);
+    begin_among(world, &restriction);
     search_store(world, slice);
     engine_search_end(world->search, world->scores, world->rows);
-}
-
-static bool nearly(float a, float b) {
-    return fabsf(a - b) <= 1e-4f * (fabsf(a) + fabsf(b) + 1);
-}
-
-/* The first of the ranking that are set, up to rounding among equal scores. */
-static void assert_first_of(const world_t *world, const char *factory, const ranking_t *ranking, const uint64_t *words) {
-    for (int64_t query = 0; query < world->nq; query++) {
-        int64_t at = query * world->k, last = at + world->k;
-        for (int64_t i = query * ROWS; i < (query + 1) * ROWS && at < last; i++) {
-            if (ranking->rows[i] < 0 || !is_set(words, ranking->rows[i]))
-                continue;
-            if (!nearly(ranking->scores[i], world->scores[at]))
-                fail_msg("%s: query %d place %d: score %g, expected %g", factory, (int)query, (int)(at % world->k), (double)world->scores[at],
-                         (double)ranking->scores[i]);
-            at++;
-        }
-        assert_true(at == last || world->rows[at] == -1);
-    }
 }
 
 static void assert_only_set(const world_t *world, const char *factory, const uint64_t *words, int64_t least) {
@@ -163,7 +105,7 @@ static void rows_are_chosen(void **state) {
             world.nq = choice % 3 ? QUERIES : 3;
             world.k = choice % 5 == 4 ? 37 : 10;
             choose((choice_t)(choice / 2), &ranking, world.k, words);
-            int64_t set = count_set(words);
+            int64_t set = count_set(words, ROWS);
             world.effort = choice % 2 ? ROWS : 1;
             search_among(&world, words, set, choice % 4 < 2 ? NEVER : 0);
             assert_well_formed(&world, ROWS);
@@ -187,7 +129,7 @@ static void too_few_are_looked_for_further(void **state) {
         world.effort = 1;
         for (int choice = 0; choice < CHOICES; choice++) {
             choose((choice_t)choice, &ranking, world.k, words);
-            int64_t set = count_set(words);
+            int64_t set = count_set(words, ROWS);
             search_among(&world, words, ROWS, choice % 2 ? NEVER : 0);
             assert_well_formed(&world, ROWS);
             assert_only_set(&world, kinds[i].factory, words, set < world.k ? set : world.k);
@@ -222,7 +164,7 @@ static void graphs_are_walked_with_filters(void **state) {
             expected[i] = numbers[expected[i]];
         world.effort = 40;
         engine_restriction_t restriction = {.allowed = words, .rows = MORE_ROWS, .allowed_rows = count};
-        begin(&world, &restriction);
+        begin_among(&world, &restriction);
         search_store(&world, 0);
         engine_search_end(world.search, world.scores, world.rows);
         assert_well_formed(&world, MORE_ROWS);
@@ -250,8 +192,8 @@ static void waiting_rows_are_chosen_too(void **state) {
         for (int choice = 0; choice < CHOICES; choice++) {
             uint64_t words[WORDS];
             choose((choice_t)choice, &ranking, world.k, words);
-            engine_restriction_t restriction = {.allowed = words, .rows = ROWS, .allowed_rows = count_set(words)};
-            begin(&world, &restriction);
+            engine_restriction_t restriction = {.allowed = words, .rows = ROWS, .allowed_rows = count_set(words, ROWS)};
+            begin_among(&world, &restriction);
             if (i % 2)
                 search_store(&world, 0);
             for (int64_t cursor = 0; cursor < ROWS - INDEXED;)
@@ -282,10 +224,10 @@ static void bits_may_be_cleared_meanwhile(void **state) {
             set_row(words, row);
         memcpy(before, words, sizeof words);
         engine_restriction_t restriction = {.allowed = words, .rows = ROWS, .allowed_rows = ROWS / 2};
-        begin(&world, &restriction);
+        begin_among(&world, &restriction);
         for (bool done = false; !done;) {
             assert_ok(engine_search_store(world.search, world.store, 0, &done, &err), err);
-            if (count_set(words) > 100)
+            if (count_set(words, ROWS) > 100)
                 words[random_below(&random, WORDS)] &= ~(UINT64_C(1) << random_below(&random, 64));
         }
         engine_search_end(world.search, world.scores, world.rows);
@@ -302,7 +244,7 @@ static void later_rows_are_not_found(void **state) {
         world_t world = open_kind(&kinds[i], 2);
         uint64_t words[] = {UINT64_MAX, UINT64_MAX};
         engine_restriction_t restriction = {.allowed = words, .rows = 100, .allowed_rows = 100};
-        begin(&world, &restriction);
+        begin_among(&world, &restriction);
         search_store(&world, 0);
         engine_search_end(world.search, world.scores, world.rows);
         assert_well_formed(&world, 100);
@@ -360,11 +302,11 @@ static void a_radius_bounds_what_is_found(void **state) {
             if (p % 2) {
                 restriction.allowed = words;
                 restriction.rows = ROWS;
-                restriction.allowed_rows = count_set(words);
+                restriction.allowed_rows = count_set(words, ROWS);
             }
             world.k = p % 4 < 2 ? 40 : 5;
             world.nq = p % 3 ? QUERIES : 2;
-            begin(&world, &restriction);
+            begin_among(&world, &restriction);
             search_store(&world, p % 4 == 1 ? 0 : NEVER);
             engine_search_end(world.search, world.scores, world.rows);
             assert_well_formed(&world, ROWS);
@@ -388,7 +330,7 @@ static void waiting_rows_are_bounded_too(void **state) {
         open_store(&world, 0);
         build_rows(&world, 0, INDEXED, INDEXED);
         world.k = 50;
-        begin(&world, &restriction);
+        begin_among(&world, &restriction);
         for (int64_t cursor = 0; cursor < ROWS - INDEXED;)
             assert_ok(engine_search_vectors(world.search, ELEMENT_f32, world.x + INDEXED * world.dim, INDEXED, ROWS - INDEXED, &cursor, 0, &err),
                       err);

@@ -256,7 +256,7 @@ static void stores_come_back(void **state) {
         copy_segments(&world, restored);
         copy_lists(&world, restored);
         assert_int_equal(engine_store_rows(restored), 0);
-        assert_ok(engine_store_restore_end(restored, 1000, &err), err);
+        assert_ok(engine_store_restore_end(restored, 1000, NULL, &err), err);
         original = world.store;
         world.store = restored;
         assert_whole(&world);
@@ -265,7 +265,7 @@ static void stores_come_back(void **state) {
         build_rows(&world, 1000, 1500, 500); /* and goes on from there */
         search_all(&world, NEVER);
         assert_well_formed(&world, 1500);
-        assert_fails(engine_store_restore_end(restored, 1500, &err), DFAISS_ERR_INTERNAL, err, "empty store");
+        assert_fails(engine_store_restore_end(restored, 1500, NULL, &err), DFAISS_ERR_INTERNAL, err, "empty store");
         engine_store_destroy(original);
         free(expected);
         close_world(&world);
@@ -304,8 +304,8 @@ static void damaged_graphs_are_refused(void **state) {
         assert_fails(engine_store_restore_blob(world.store, sink.bytes.data, sink.bytes.size, 499, &err), DFAISS_ERR_CHECKPOINT, err,
                      "499 were expected");
         assert_ok(engine_store_restore_blob(world.store, sink.bytes.data, sink.bytes.size, 500, &err), err);
-        assert_fails(engine_store_restore_end(world.store, 501, &err), DFAISS_ERR_CHECKPOINT, err, "501 were expected");
-        assert_ok(engine_store_restore_end(world.store, 500, &err), err);
+        assert_fails(engine_store_restore_end(world.store, 501, NULL, &err), DFAISS_ERR_CHECKPOINT, err, "501 were expected");
+        assert_ok(engine_store_restore_end(world.store, 500, NULL, &err), err);
         bytes_writer_destroy(&sink.bytes);
         close_world(&world);
     }
@@ -412,7 +412,7 @@ static void damaged_lists_are_refused(void **state) {
         memset(codes, 0, 2 * engine_template_code_size(world.template));
         assert_ok(engine_store_restore_list(world.store, 5, 1, &codes, &rows, &err), err);
         rows[0] = cases[i].rows[2];
-        assert_fails(engine_store_restore_end(world.store, cases[i].count, &err), DFAISS_ERR_CHECKPOINT, err, cases[i].part);
+        assert_fails(engine_store_restore_end(world.store, cases[i].count, NULL, &err), DFAISS_ERR_CHECKPOINT, err, cases[i].part);
         assert_int_equal(engine_store_rows(world.store), 0);
     }
     close_world(&world);
@@ -426,8 +426,8 @@ static void segments_of_codes_are_counted(void **state) {
     assert_fails(engine_store_restore_segment(world.store, 0, &codes, &err), DFAISS_ERR_CHECKPOINT, err, "0 rows");
     assert_fails(engine_store_restore_segment(world.store, INT64_MAX, &codes, &err), DFAISS_ERR_CHECKPOINT, err, "rows");
     assert_ok(engine_store_restore_segment(world.store, 7, &codes, &err), err);
-    assert_fails(engine_store_restore_end(world.store, 8, &err), DFAISS_ERR_CHECKPOINT, err, "8 were expected");
-    assert_ok(engine_store_restore_end(world.store, 7, &err), err);
+    assert_fails(engine_store_restore_end(world.store, 8, NULL, &err), DFAISS_ERR_CHECKPOINT, err, "8 were expected");
+    assert_ok(engine_store_restore_end(world.store, 7, NULL, &err), err);
     close_world(&world);
 }
 
