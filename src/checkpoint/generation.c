@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "checkpoint/lease.h"
 
 /* ---- writing ---- */
 
@@ -115,5 +116,19 @@ dfaiss_status_t generation_read(const char *storage, const char *index, int64_t 
     dfaiss_status_t status = check_origin(path, content, &expected, err);
     if (status != DFAISS_OK)
         shard_content_clear(content);
+    return status;
+}
+
+/* ---- removing ---- */
+
+dfaiss_status_t generation_remove_all(const char *storage, const char *index, dfaiss_error_t *err) {
+    char folder[PATH_MAX];
+    lease_t *lease = NULL;
+    TRY(manifest_index_path(storage, index, folder, sizeof folder, err));
+    /* A lease would make what is not there. */
+    if (file_exists(folder))
+        TRY(lease_take(storage, index, NULL, &lease, err));
+    dfaiss_status_t status = manifest_drop(storage, index, err);
+    lease_release(lease);
     return status;
 }

@@ -35,4 +35,7 @@ CHECKED dfaiss_status_t generation_abandon(const char *storage, const char *inde
 CHECKED dfaiss_status_t generation_read(const char *storage, const char *index, int64_t number, int server, int servers, const manifest_file_t *file,
                                         shard_content_t *content, dfaiss_error_t *err);
 
+/* Removes an index with all its generations, as manifest_drop does, where nobody else is writing it: ERR_STATE names who is. */
+CHECKED dfaiss_status_t generation_remove_all(const char *storage, const char *index, dfaiss_error_t *err);
+
 #endif

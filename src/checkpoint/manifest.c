@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "checkpoint/lease.h"
 #include "checkpoint/manifest_json.h"
 
 enum { NAME_MOST = 200, MANIFEST_BYTES_MOST = 1 << 28 };
@@ -267,15 +268,26 @@ static dfaiss_status_t remove_file(const char *path, dfaiss_error_t *err) {
     return fault_remove(path) == 0 || errno == ENOENT ? DFAISS_OK : error_system(err, "remove", path, errno);
 }
 
-/* A folder with files that are not ours stays. */
+/* Anything that is not ours. */
+static bool holds_strange_files(const char *folder) {
+    DIR *directory = opendir(folder);
+    bool strange = false;
+    if (!directory)
+        return false;
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        strange = strange || (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !lease_is_name(entry->d_name));
+    closedir(directory);
+    return strange;
+}
+
+/* A folder with files that are not ours stays, and one with a lease until that is released. */
 static dfaiss_status_t remove_folder(const char *path, dfaiss_error_t *err) {
-    if (fault_remove(path) == 0)
-        return DFAISS_OK;
-    if (errno == ENOENT)
+    if (fault_remove(path) == 0 || errno == ENOENT)
         return DFAISS_OK;
     if (errno != ENOTEMPTY && errno != EEXIST)
         return error_system(err, "remove", path, errno);
-    log_write(LOG_LEVEL_WARNING, "%s stays: it holds files that dfaiss did not write", path);
+    if (holds_strange_files(path))
+        log_write(LOG_LEVEL_WARNING, "%s stays: it holds files that dfaiss did not write", path);
     return DFAISS_OK;
 }
 

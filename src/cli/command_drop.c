@@ -1,7 +1,7 @@
 /* dfaiss drop: removes an index with all its generations. */
 #include <stdio.h>
 
-#include "checkpoint/manifest.h"
+#include "checkpoint/generation.h"
 #include "cli/arguments.h"
 #include "cli/report.h"
 
@@ -17,7 +17,7 @@ dfaiss_status_t command_drop(program_t *program, int argc, char **argv, dfaiss_e
     TRY(argument_require(common.storage != NULL, "drop", "--storage DIR", err));
     TRY(argument_require(common.index != NULL, "drop", "--index NAME", err));
     TRY(manifest_check_name(common.index, err));
-    TRY(manifest_drop(common.storage, common.index, err));
+    TRY(generation_remove_all(common.storage, common.index, err));
     if (program->json)
         return report_json(program, json_pack("{s:s, s:b}", "index", common.index, "dropped", 1), err);
     printf("index %s is removed from %s\n", common.index, common.storage);

@@ -39,13 +39,29 @@ void operation_create(server_t *server, operation_t *operation) {
 
 static void created(server_t *server, operation_t *operation, void *context) {
     request_t *request = context;
-    if (operation->status != DFAISS_OK)
+    lease_t *lease = request->state;
+    request->state = NULL;
+    if (operation->status != DFAISS_OK) {
+        lease_release(lease);
         request_fail_and_drop(server, request, &operation->error);
-    else
-        request_answer_loaded(server, request);
+        return;
+    }
+    hosted_find(server, request->index)->lease = lease;
+    request_answer_loaded(server, request);
 }
 
-static dfaiss_status_t check(server_t *server, const request_t *request, dfaiss_error_t *err) {
+/* The lease becomes the request's state. */
+static dfaiss_status_t check_storage(server_t *server, request_t *request, const index_config_t *config, bool overwrite, dfaiss_error_t *err) {
+    const char *storage = hosted_storage(server, config);
+    lease_t *lease = NULL;
+    if (manifest_exists(storage, request->index) && !overwrite)
+        return error_set(err, DFAISS_ERR_EXISTS, request->index, "index '%s' exists in the storage already", request->index);
+    TRY(claim_take(storage, request->index, false, &lease, err));
+    request->state = lease;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t check(server_t *server, request_t *request, dfaiss_error_t *err) {
     bytes_writer_t argument = {.data = request->message.body, .size = request->message.body_size};
     message_create_t message;
     index_config_t *config = NULL;
@@ -53,11 +69,9 @@ static dfaiss_status_t check(server_t *server, const request_t *request, dfaiss_
     if (hosted_find(server, request->index))
         return error_set(err, DFAISS_ERR_EXISTS, request->index, "index '%s' is on the servers already", request->index);
     TRY(parse(&argument, &message, &config, err));
-    bool exists = manifest_exists(hosted_storage(server, config), request->index);
+    dfaiss_status_t status = check_storage(server, request, config, message.overwrite, err);
     index_config_destroy(config);
-    if (exists && !message.overwrite)
-        return error_set(err, DFAISS_ERR_EXISTS, request->index, "index '%s' exists in the storage already", request->index);
-    return DFAISS_OK;
+    return status;
 }
 
 void request_create(server_t *server, request_t *request) {

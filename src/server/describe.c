@@ -74,6 +74,7 @@ static dfaiss_status_t reserve_ids(server_t *server, const request_t *request, b
     TRY(hosted_get(server, index, &hosted, err));
     if (hosted->own_ids)
         return error_set(err, DFAISS_ERR_ARG, index, "index '%s' has the caller's ids; every vector needs one", index);
+    TRY(hosted_change(server, hosted, err));
     if (count > INT64_MAX - hosted->next_id)
         return error_set(err, DFAISS_ERR_ARG, index, "index '%s' has no %lld ids left; the next one is %lld", index, (long long)count,
                          (long long)hosted->next_id);

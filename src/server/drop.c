@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint/manifest.h"
+#include "checkpoint/generation.h"
 #include "message/loaded.h"
 #include "message/named.h"
 #include "server/server_internal.h"
@@ -70,7 +70,7 @@ static dfaiss_status_t remove_stored(void *context, dfaiss_error_t *err) {
     const removal_t *removal = context;
     if (!manifest_exists(removal->storage, removal->index))
         return DFAISS_OK;
-    return manifest_drop(removal->storage, removal->index, err);
+    return generation_remove_all(removal->storage, removal->index, err);
 }
 
 static void removed(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
@@ -97,6 +97,8 @@ void request_drop(server_t *server, request_t *request) {
     dfaiss_status_t status = DFAISS_OK;
     if (!hosted && !manifest_exists(storage, request->index))
         status = error_set(&error, DFAISS_ERR_NOT_FOUND, request->index, "there is no index '%s', on the servers or in %s", request->index, storage);
+    if (status == DFAISS_OK && hosted)
+        status = hosted_claim(server, hosted, false, &error);
     removal_t *removal = status == DFAISS_OK ? calloc(1, sizeof *removal) : NULL;
     if (removal)
         removal->storage = strdup(storage);

@@ -61,6 +61,7 @@ dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, t
 }
 
 static void free_hosted(hosted_t *hosted) {
+    lease_release(hosted->lease);
     shard_destroy(hosted->shard);
     team_destroy(hosted->team);
     free(hosted->rows_of);
@@ -85,6 +86,8 @@ static void released(server_t *server, job_t *job, dfaiss_status_t status, const
 
 void hosted_remove(server_t *server, hosted_t *hosted) {
     LIST_REMOVE(server->hosted, hosted);
+    lease_release(hosted->lease);
+    hosted->lease = NULL;
     /* Its team may go before it. */
     shard_set_team(hosted->shard, NULL);
     hosted->release = (job_t){.work = release, .done = released, .context = hosted};

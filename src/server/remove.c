@@ -97,6 +97,7 @@ static dfaiss_status_t check(server_t *server, const request_t *request, dfaiss_
     hosted_t *hosted;
     TRY(message_remove_decode(asked->body, asked->body_size, asked->bulk, asked->bulk_size, &message, err));
     TRY(hosted_get(server, message.index, &hosted, err));
+    TRY(hosted_change(server, hosted, err));
     return message.filter ? shard_check_filter(hosted->shard, message.filter, message.filter_size, err) : DFAISS_OK;
 }
 

@@ -107,6 +107,7 @@ typedef struct saving {
     request_t *request;
     char index[MESSAGE_NAME];
     char *storage;
+    lease_t *lease; /* the index's */
     manifest_basis_t basis;
     bool replace;
     int64_t keep;
@@ -138,6 +139,7 @@ static void answer_saving(server_t *server, saving_t *saving, dfaiss_status_t st
 /* Builder: the folder of the new generation, empty. */
 static dfaiss_status_t make_folder(void *context, dfaiss_error_t *err) {
     saving_t *saving = context;
+    TRY(lease_check(saving->lease, err));
     return generation_begin(saving->storage, saving->index, &saving->basis, saving->replace, &saving->generation.number, err);
 }
 
@@ -179,6 +181,7 @@ static void clean_up(server_t *server, saving_t *saving, dfaiss_status_t failed,
 /* Builder: the generation is named. */
 static dfaiss_status_t commit(void *context, dfaiss_error_t *err) {
     saving_t *saving = context;
+    TRY(lease_check(saving->lease, err));
     return generation_commit(saving->storage, saving->index, &saving->generation, &saving->basis, saving->keep, saving->replace, err);
 }
 
@@ -245,6 +248,7 @@ static void folder_made(server_t *server, job_t *job, dfaiss_status_t status, co
 static dfaiss_status_t make_saving(server_t *server, request_t *request, saving_t **out, dfaiss_error_t *err) {
     hosted_t *hosted;
     TRY(hosted_get(server, request->index, &hosted, err));
+    TRY(hosted_claim(server, hosted, true, err));
     saving_t *saving = calloc(1, sizeof *saving);
     if (!saving)
         return error_memory(err, sizeof *saving, "saving");
@@ -257,6 +261,7 @@ static dfaiss_status_t make_saving(server_t *server, request_t *request, saving_
     saving->request = request;
     memcpy(saving->index, request->index, sizeof saving->index);
     saving->storage = strdup(hosted_storage(server, config));
+    saving->lease = hosted->lease;
     saving->basis = hosted->basis;
     saving->replace = hosted->overwrite;
     saving->keep = config->keep_generations;

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "checkpoint/lease.h"
 #include "checkpoint/manifest.h"
 #include "message/message.h"
 #include "message/statistics.h"
@@ -46,6 +47,7 @@ struct hosted {
     bool dropping;         /* goes as soon as nobody uses it; new users are refused */
     bool overwrite;        /* the next save replaces what the storage has under this name */
     manifest_basis_t basis; /* what was loaded or saved last; on server 0 */
+    lease_t *lease;         /* owned; on server 0, where it was claimed; NULL: not yet */
     int64_t saved_vectors; /* of the whole index, in that generation */
     int64_t next_id;       /* greater than every id in that generation, and on server 0 than every id that was dealt out */
     uint64_t incarnation;  /* the same on all servers; an index that comes later under the same name has another */
@@ -80,6 +82,12 @@ void hosted_remove(server_t *server, hosted_t *hosted);
 void hosted_clear(server_t *server);
 /* How far it is on this server. */
 index_state_t hosted_state(const server_t *server, const hosted_t *hosted);
+/* Server 0: holds the index's lease from now on; ERR_STATE where somebody else is writing the index. Any other failure counts where it is needed alone
+ * (*lease is NULL otherwise). They may take some milliseconds of the storage's time, once for an index. */
+CHECKED dfaiss_status_t claim_take(const char *storage, const char *index, bool needed, lease_t **lease, dfaiss_error_t *err);
+CHECKED dfaiss_status_t hosted_claim(server_t *server, hosted_t *hosted, bool needed, dfaiss_error_t *err);
+/* Server 0, before an index is changed: claims it, and looks whether somebody else has saved it since it was loaded (ERR_STATE). */
+CHECKED dfaiss_status_t hosted_change(server_t *server, hosted_t *hosted, dfaiss_error_t *err);
 /* How many rows of the whole index its training is for: all (shared), or this server's part of them (local). */
 int64_t hosted_expected_rows(const server_t *server, const index_config_t *config, int64_t rows);
 /* Where checkpoints of an index with this configuration lie. */
