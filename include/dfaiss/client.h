@@ -106,10 +106,16 @@ typedef struct dfaiss_batch {
  *   ids_out  out, int64_t[n]: the ids that they got; may be NULL
  *
  * DFAISS_ERR_DATA (a component is not finite), DFAISS_ERR_ARG (another dimension; ids where none belong, or none where they do; an id negative or
- * twice; a column that is no attribute of the index): nothing is added then. An id that an earlier call added is not looked for. Blocks while the
- * server is more than `buffer_bsz` vectors behind with indexing. */
+ * twice; a column that is no attribute of the index): nothing is added then. An id that an earlier call added is not looked for: use dfaiss_update.
+ * Blocks while the server is more than `buffer_bsz` vectors behind with indexing. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out,
                                                      dfaiss_error_t *err);
+
+/* Replaces the vectors of the ids in the batch, wherever they lie, and adds those that there were not. A search meanwhile finds an old or the new
+ * vector of an id, one begun afterwards the new one alone. For indexes with own ids and with assigned ones (ids then are ids that were assigned).
+ * Failures as of dfaiss_add, and then nothing has changed; only where memory runs out while old vectors are looked for, which the text says, may
+ * they be there beside the new ones. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_update(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, dfaiss_error_t *err);
 
 /* Removes the vectors of n ids, or those that match a filter expression; *removed (may be NULL) is how many there were. Searches begun afterwards do
  * not find them; memory is freed by and by. DFAISS_ERR_ARG: an id negative or twice, or an expression that is wrong (text and `where` say at which

@@ -116,33 +116,37 @@ dfaiss_status_t client_send_batch(dfaiss_client_t *client, int server, const mes
     return status;
 }
 
+message_add_t client_describe_batch(const char *index, const dfaiss_batch_t *batch, const bytes_writer_t *columns) {
+    message_add_t message = {
+        .element = (element_t)batch->element,
+        .n = batch->n,
+        .dim = batch->dim,
+        .ids = (const uint8_t *)batch->ids,
+        .ends = (const uint8_t *)batch->metadata_ends,
+        .metadata = batch->metadata,
+        .metadata_size = batch->metadata_ends ? (size_t)batch->metadata_ends[batch->n - 1] : 0,
+        .columns = columns->data,
+        .column_bytes = columns->size,
+    };
+    snprintf(message.index, sizeof message.index, "%s", index);
+    return message;
+}
+
 /* ---- one step after the other ---- */
 
 static dfaiss_status_t take_added(add_request_t *add, bool *done, dfaiss_error_t *err);
 
 static dfaiss_status_t send_batch(add_request_t *add, dfaiss_error_t *err) {
-    const dfaiss_batch_t *batch = &add->batch;
     dfaiss_client_t *client = add->request.client;
-    message_add_t message = {
-        .element = (element_t)batch->element,
-        .n = batch->n,
-        .dim = batch->dim,
-        .first_id = add->first_id,
-        .incarnation = add->incarnation,
-        .ids = (const uint8_t *)batch->ids,
-        .ends = (const uint8_t *)batch->metadata_ends,
-        .metadata = batch->metadata,
-        .metadata_size = batch->metadata_ends ? (size_t)batch->metadata_ends[batch->n - 1] : 0,
-        .columns = add->columns.data,
-        .column_bytes = add->columns.size,
-    };
-    memcpy(message.index, add->index, sizeof message.index);
+    message_add_t message = client_describe_batch(add->index, &add->batch, &add->columns);
+    message.first_id = add->first_id;
+    message.incarnation = add->incarnation;
     /* When it is sent again the first question has given its credit back. */
     if (!add->credit)
         client->under_way[add->server]++;
     add->credit = false;
     add->answered = take_added;
-    return client_send_batch(client, add->server, &message, batch->vectors, &add->question, err);
+    return client_send_batch(client, add->server, &message, add->batch.vectors, &add->question, err);
 }
 
 static bool take_ids(add_request_t *add) {
@@ -264,7 +268,7 @@ static dfaiss_status_t check_metadata(const dfaiss_batch_t *batch, dfaiss_error_
     return DFAISS_OK;
 }
 
-static dfaiss_status_t check_batch(const dfaiss_batch_t *batch, dfaiss_error_t *err) {
+dfaiss_status_t client_check_batch(const dfaiss_batch_t *batch, dfaiss_error_t *err) {
     size_t components, bytes;
     if (!batch || !batch->vectors)
         return error_null(err, batch ? "vectors" : "batch");
@@ -280,8 +284,7 @@ static dfaiss_status_t check_batch(const dfaiss_batch_t *batch, dfaiss_error_t *
     return check_metadata(batch, err);
 }
 
-/* Attributes as they travel: nothing where there are none. */
-static dfaiss_status_t encode_columns(const dfaiss_batch_t *batch, bytes_writer_t *out, dfaiss_error_t *err) {
+dfaiss_status_t client_encode_columns(const dfaiss_batch_t *batch, bytes_writer_t *out, dfaiss_error_t *err) {
     if (batch->column_count < 0)
         return error_set(err, DFAISS_ERR_ARG, "column_count", "column_count is %d; expected 0 or more", batch->column_count);
     if (batch->column_count == 0)
@@ -313,7 +316,7 @@ dfaiss_status_t dfaiss_add_start(dfaiss_client_t *client, const char *index, con
     TRY(client_check(client, index, err));
     if (!out)
         return error_null(err, "out");
-    TRY(check_batch(batch, err));
+    TRY(client_check_batch(batch, err));
     add_request_t *add = calloc(1, sizeof *add);
     if (!add)
         return error_memory(err, sizeof *add, "a batch");
@@ -322,7 +325,7 @@ dfaiss_status_t dfaiss_add_start(dfaiss_client_t *client, const char *index, con
     add->batch = *batch;
     add->ids_out = ids_out;
     snprintf(add->index, sizeof add->index, "%s", index);
-    dfaiss_status_t status = encode_columns(batch, &add->columns, err);
+    dfaiss_status_t status = client_encode_columns(batch, &add->columns, err);
     if (status == DFAISS_OK)
         status = begin(client, add, err);
     if (status != DFAISS_OK) {

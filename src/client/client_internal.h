@@ -80,6 +80,16 @@ void client_settle(dfaiss_client_t *client);
 CHECKED dfaiss_status_t client_check(const dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
 CHECKED dfaiss_status_t client_check_broken(const dfaiss_client_t *client, dfaiss_error_t *err);
 
+/* n ids in ascending order, malloc'ed and the caller's. ERR_ARG: one is out of range, or twice. */
+CHECKED dfaiss_status_t client_sort_ids(int64_t n, const int64_t *ids, int64_t **out, dfaiss_error_t *err);
+
+/* What can be said of a batch without knowing the index: ERR_ARG. */
+CHECKED dfaiss_status_t client_check_batch(const dfaiss_batch_t *batch, dfaiss_error_t *err);
+/* The attributes of a batch as they travel; nothing where it has none. ERR_ARG. */
+CHECKED dfaiss_status_t client_encode_columns(const dfaiss_batch_t *batch, bytes_writer_t *out, dfaiss_error_t *err);
+/* A batch as it travels; everything in it is borrowed. */
+message_add_t client_describe_batch(const char *index, const dfaiss_batch_t *batch, const bytes_writer_t *columns);
+
 /* ERR_ARG: the text of a filter is empty or too long. What is wrong with an expression the servers say, who know the attributes. */
 CHECKED dfaiss_status_t client_check_filter(const char *filter, dfaiss_error_t *err);
 

@@ -40,7 +40,7 @@ static dfaiss_status_t check_sorted(int64_t n, const int64_t *ids, dfaiss_error_
 }
 
 /* Servers look ids up in them: they travel in order. */
-static dfaiss_status_t sort(int64_t n, const int64_t *ids, int64_t **out, dfaiss_error_t *err) {
+dfaiss_status_t client_sort_ids(int64_t n, const int64_t *ids, int64_t **out, dfaiss_error_t *err) {
     size_t bytes;
     if (!size_multiply((size_t)n, sizeof *ids, &bytes))
         return error_set(err, DFAISS_ERR_ARG, "n", "%lld ids: more than fits into memory", (long long)n);
@@ -67,7 +67,7 @@ dfaiss_status_t dfaiss_remove_ids(dfaiss_client_t *client, const char *index, in
     if (n > 0 && !ids)
         return error_null(err, "ids");
     int64_t *sorted = NULL;
-    TRY(sort(n, ids, &sorted, err));
+    TRY(client_sort_ids(n, ids, &sorted, err));
     message_remove_t message = {.n = n};
     dfaiss_status_t status = ask(client, index, &message, sorted, removed, err);
     /* Where MPI may still read them they stay lent: the client is broken then. */

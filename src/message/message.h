@@ -28,6 +28,7 @@ enum { MESSAGE_NAME = 256 }; /* an index's name with its final zero */
     X(FLUSH)                \
     X(SAVE)                 \
     X(DROP)                 \
+    X(UPDATE)               \
     X(REMOVE)               \
     X(SEARCH)               \
     X(FETCH)                \

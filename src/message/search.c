@@ -10,6 +10,7 @@ void message_search_encode(const message_search_t *message, bytes_writer_t *out)
     bytes_put_i64(out, message->k);
     bytes_put_i64(out, message->nprobe);
     bytes_put_block(out, message->filter, message->filter_size);
+    bytes_put_u64(out, message->updates);
 }
 
 static bool in_range(const message_search_t *message, size_t bulk_size) {
@@ -30,6 +31,7 @@ dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk
     message->nprobe = bytes_get_i64(&in);
     message->filter = bytes_get_block(&in, &message->filter_size);
     message->filter = message->filter_size > 0 ? message->filter : NULL;
+    message->updates = bytes_get_u64(&in);
     return bytes_reader_done(&in) && in_range(message, bulk_size) ? DFAISS_OK : message_malformed(MESSAGE_SEARCH, err);
 }
 

@@ -18,6 +18,7 @@ typedef struct message_search {
     int64_t nprobe;     /* 0: as configured */
     const char *filter; /* char[filter_size]: an expression; NULL: none; borrowed from the message when decoded */
     size_t filter_size;
+    uint64_t updates; /* of the index that the lead knows to have brought their new vectors to where they belong */
 } message_search_t;
 
 void message_search_encode(const message_search_t *message, bytes_writer_t *out);

@@ -21,7 +21,7 @@ static dfaiss_status_t fetch(server_t *server, const request_t *request, bytes_w
             return error_set(err, DFAISS_ERR_ARG, message.index, "index '%s' has no row %lld on server %d", message.index, (long long)row,
                              server->number);
         /* It may have been removed since the search. */
-        if (!shard_lives(hosted->shard, row))
+        if (!shard_tells(hosted->shard, row))
             size = 0;
         bytes_put_block(body, metadata, size);
     }

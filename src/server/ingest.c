@@ -43,7 +43,7 @@ static dfaiss_status_t copy_numbers(const uint8_t *numbers, int64_t n, void **ou
     return DFAISS_OK;
 }
 
-static dfaiss_status_t make_batch(const message_add_t *add, transport_message_t *message, shard_batch_t *batch, dfaiss_error_t *err) {
+dfaiss_status_t ingest_make_batch(const message_add_t *add, shard_batch_t *batch, dfaiss_error_t *err) {
     *batch = (shard_batch_t){.n = add->n, .first_id = add->first_id, .element = add->element};
     TRY(copy_numbers(add->ids, add->n, (void **)&batch->ids, err));
     TRY(copy_numbers(add->ends, add->n, (void **)&batch->metadata_ends, err));
@@ -53,9 +53,6 @@ static dfaiss_status_t make_batch(const message_add_t *add, transport_message_t 
             return error_memory(err, add->metadata_size, "the metadata of a batch");
         memcpy(batch->metadata, add->metadata, add->metadata_size);
     }
-    batch->vectors = message->bulk;
-    batch->vector_bytes = message->bulk_size;
-    message->bulk = NULL;
     return DFAISS_OK;
 }
 
@@ -82,7 +79,10 @@ static dfaiss_status_t add(server_t *server, request_t *request, hosted_t **host
                          (long long)shard_config((*hosted)->shard)->dim);
     TRY(ingest_admit(server, decoded.index, message, err));
     shard_batch_t batch;
-    dfaiss_status_t status = make_batch(&decoded, message, &batch, err);
+    dfaiss_status_t status = ingest_make_batch(&decoded, &batch, err);
+    batch.vectors = message->bulk;
+    batch.vector_bytes = message->bulk_size;
+    message->bulk = NULL;
     if (status == DFAISS_OK)
         status = shard_append((*hosted)->shard, &batch, decoded.columns, decoded.column_bytes, err);
     if (status != DFAISS_OK)
@@ -102,8 +102,7 @@ static void acknowledge(server_t *server, request_t *request, message_add_outcom
     bytes_writer_destroy(&body);
 }
 
-/* More than a buffer's worth waits for the builder: whoever sends more is made to wait. */
-static bool behind(const server_t *server, const hosted_t *hosted) {
+bool ingest_behind(const server_t *server, const hosted_t *hosted) {
     return !server->closed && !hosted->dropping && hosted->build_status == DFAISS_OK &&
            shard_backlog(hosted->shard) > shard_config(hosted->shard)->buffer_bsz;
 }
@@ -117,7 +116,7 @@ void request_add(server_t *server, request_t *request) {
         request_answer(server, request, status, &error, NULL, NULL, 0);
         return;
     }
-    if (outcome == MESSAGE_ADD_DONE && behind(server, hosted))
+    if (outcome == MESSAGE_ADD_DONE && ingest_behind(server, hosted))
         outcome = MESSAGE_ADD_HELD;
     acknowledge(server, request, outcome);
     if (outcome != MESSAGE_ADD_HELD)
@@ -134,7 +133,7 @@ bool held_adds_advance(server_t *server) {
     for (request_t **place = &server->held_adds; *place;) {
         request_t *request = *place;
         hosted_t *hosted = request->state;
-        if (behind(server, hosted)) {
+        if (ingest_behind(server, hosted)) {
             place = &request->next;
             continue;
         }

@@ -45,6 +45,8 @@ typedef struct tile {
     lead_t *lead;
     int64_t nq;
     int64_t k;
+    uint64_t incarnation;
+    uint64_t updates;
     int part_count;
     tile_part_t parts[TILE_QUERIES];
 } tile_t;
@@ -270,7 +272,10 @@ static void *copy_queries(const tile_t *tile, int64_t dim, size_t *bytes) {
 static void start_tile(server_t *server, tile_t *tile) {
     const message_search_t *search = &tile->parts[0].request->search;
     message_search_t message = *search;
+    const hosted_t *hosted = hosted_find(server, search->index);
     message.nq = tile->nq;
+    tile->incarnation = message.incarnation;
+    tile->updates = message.updates = hosted ? hosted->updates : 0;
     bytes_writer_t argument = {0};
     message_search_encode(&message, &argument);
     size_t bytes;
@@ -307,4 +312,13 @@ bool lead_advance(server_t *server) {
         something = true;
     }
     return something;
+}
+
+bool lead_knows_update(const lead_t *lead, uint64_t incarnation, uint64_t update) {
+    for (int i = 0; i < TILES_UNDER_WAY; i++) {
+        const tile_t *tile = lead->under_way[i];
+        if (tile && tile->incarnation == incarnation && tile->updates < update)
+            return false;
+    }
+    return true;
 }

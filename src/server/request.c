@@ -21,6 +21,7 @@ static const struct {
     [MESSAGE_FLUSH] = {request_flush, true},
     [MESSAGE_SAVE] = {request_save, true},
     [MESSAGE_DROP] = {request_drop, true},
+    [MESSAGE_UPDATE] = {request_update, true},
     [MESSAGE_REMOVE] = {request_remove, true},
     [MESSAGE_SEARCH] = {request_search, false},
     [MESSAGE_FETCH] = {request_fetch, false},

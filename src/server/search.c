@@ -74,6 +74,7 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, bo
         .nprobe = message.nprobe,
         .filter = message.filter,
         .filter_size = message.filter_size,
+        .updates = message.updates,
     };
     dfaiss_status_t status = shard_search_create(hosted->shard, &question, &active->search, err);
     if (status != DFAISS_OK) {

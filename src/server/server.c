@@ -97,6 +97,7 @@ static bool turn(server_t *server) {
     something |= searches_advance(server);
     something |= id_lists_advance(server);
     something |= removals_advance(server);
+    something |= updates_advance(server);
     something |= teams_advance(server);
     something |= operations_advance(server);
     something |= ending_advance(server);
@@ -120,6 +121,7 @@ static void clear(server_t *server) {
     searches_clear(server);
     id_lists_clear(server);
     removals_clear(server);
+    updates_clear(server);
     requests_clear(server);
     lead_destroy(server->lead);
     operations_clear(server);

@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "checkpoint/lease.h"
 #include "checkpoint/manifest.h"
+#include "message/add.h"
 #include "message/message.h"
 #include "message/statistics.h"
 #include "server/server.h"
@@ -44,15 +45,17 @@ struct hosted {
     shard_t *shard;
     team_t *team; /* of its own, where its configuration asks for a number of threads; NULL: the server's */
     bool own_ids;
-    bool dropping;         /* goes as soon as nobody uses it; new users are refused */
-    bool overwrite;        /* the next save replaces what the storage has under this name */
+    bool dropping;          /* goes as soon as nobody uses it; new users are refused */
+    bool overwrite;         /* the next save replaces what the storage has under this name */
     manifest_basis_t basis; /* what was loaded or saved last; on server 0 */
     lease_t *lease;         /* owned; on server 0, where it was claimed; NULL: not yet */
-    int64_t saved_vectors; /* of the whole index, in that generation */
-    int64_t next_id;       /* greater than every id in that generation, and on server 0 than every id that was dealt out */
-    uint64_t incarnation;  /* the same on all servers; an index that comes later under the same name has another */
-    int64_t file_bytes;    /* of this server's file of it */
-    int users;             /* operations, jobs and searches that hold on to the shard */
+    int64_t saved_vectors;  /* of the whole index, in that generation */
+    int64_t next_id;        /* greater than every id in that generation, and on server 0 than every id that was dealt out */
+    uint64_t incarnation;   /* the same on all servers; an index that comes later under the same name has another */
+    int64_t file_bytes;     /* of this server's file of it */
+    uint64_t updates;       /* the last one whose new vectors are where they belong */
+    uint64_t last_update;   /* on server 0: that was begun */
+    int users;              /* operations, jobs and searches that hold on to the shard */
     int64_t queries;
     dfaiss_status_t build_status; /* the first failure of indexing */
     dfaiss_error_t build_error;
@@ -126,6 +129,9 @@ typedef enum operation_kind {
     OPERATION_FLUSH,
     OPERATION_WRITE,
     OPERATION_DROP,
+    OPERATION_REPLACE,
+    OPERATION_HIDE,
+    OPERATION_SETTLE,
     OPERATION_REMOVE,
     OPERATION_SEARCH,
     OPERATION_STATISTICS,
@@ -194,6 +200,9 @@ void operation_adopt(server_t *server, operation_t *operation);
 void operation_flush(server_t *server, operation_t *operation);
 void operation_write(server_t *server, operation_t *operation);
 void operation_drop(server_t *server, operation_t *operation);
+void operation_replace(server_t *server, operation_t *operation);
+void operation_hide(server_t *server, operation_t *operation);
+void operation_settle(server_t *server, operation_t *operation);
 void operation_remove(server_t *server, operation_t *operation);
 void operation_search(server_t *server, operation_t *operation);
 void operation_search_merge(server_t *server, operation_t *operation, void *bulk, size_t bulk_size);
@@ -259,6 +268,7 @@ void request_add(server_t *server, request_t *request);
 void request_flush(server_t *server, request_t *request);
 void request_save(server_t *server, request_t *request);
 void request_drop(server_t *server, request_t *request);
+void request_update(server_t *server, request_t *request);
 void request_remove(server_t *server, request_t *request);
 void request_search(server_t *server, request_t *request);
 void request_fetch(server_t *server, request_t *request);
@@ -274,6 +284,10 @@ void request_shutdown(server_t *server, request_t *request);
 
 /* ERR_MEMORY, naming bytes, where there is too little memory for what a message brings. */
 CHECKED dfaiss_status_t ingest_admit(server_t *server, const char *index, const transport_message_t *message, dfaiss_error_t *err);
+/* More than a buffer's worth waits for the builder: whoever sends more is made to wait. */
+bool ingest_behind(const server_t *server, const hosted_t *hosted);
+/* A batch without its vectors; on failure it is partly filled. */
+CHECKED dfaiss_status_t ingest_make_batch(const message_add_t *add, shard_batch_t *batch, dfaiss_error_t *err);
 /* Answers adds that were held back, where the builder has caught up. */
 bool held_adds_advance(server_t *server);
 /* Ends flushes whose rows are all indexed. */
@@ -285,6 +299,11 @@ typedef struct removing removing_t;
 /* Runs one slice of one removal from this server's shards. */
 bool removals_advance(server_t *server);
 void removals_clear(server_t *server);
+
+typedef struct updating updating_t;
+/* Goes on with this server's parts of updates. */
+bool updates_advance(server_t *server);
+void updates_clear(server_t *server);
 
 typedef struct id_list id_list_t;
 /* Goes on collecting ids. */
@@ -324,6 +343,8 @@ CHECKED dfaiss_status_t lead_create(lead_t **out, dfaiss_error_t *err);
 void lead_destroy(lead_t *lead);
 /* No search of a client is under way here. */
 bool lead_idle(const lead_t *lead);
+/* No search that began here is under way which does not know of an update of an index. */
+bool lead_knows_update(const lead_t *lead, uint64_t incarnation, uint64_t update);
 /* Puts waiting requests into operations. */
 bool lead_advance(server_t *server);
 /* Runs one slice of one search of this server's shards. */
@@ -372,6 +393,7 @@ struct server {
     uint64_t last_search;      /* its number */
     id_list_t *id_lists;
     removing_t *removing; /* from this server's shards, taking turns */
+    updating_t *updating;
     void *merge_scratch;
     size_t merge_scratch_size;
 

@@ -17,6 +17,10 @@ bool shard_lives(const shard_t *shard, int64_t row) {
     return row >= 0 && row < shard->rows.rows && (!shard->living || bitmap_get(shard->living, row));
 }
 
+bool shard_tells(const shard_t *shard, int64_t row) {
+    return shard_lives(shard, row) || (shard->replaced && row >= 0 && row < shard->replaced->rows && bitmap_get(shard->replaced, row));
+}
+
 dfaiss_status_t shard_begin_to_remove(shard_t *shard, dfaiss_error_t *err) {
     int64_t rows = shard->rows.rows;
     if (!shard->living)

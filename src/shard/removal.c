@@ -21,6 +21,7 @@ struct shard_removal {
     int64_t gone;  /* of those found */
     int64_t batch; /* that held the last one */
     int64_t removed;
+    int64_t keep_first, keep_end;
 };
 
 static dfaiss_status_t create(shard_t *shard, shard_removal_t **out, dfaiss_error_t *err) {
@@ -64,10 +65,15 @@ int64_t shard_removal_count(const shard_removal_t *removal) {
     return removal->removed;
 }
 
+void shard_removal_keep(shard_removal_t *removal, int64_t first, int64_t n) {
+    removal->keep_first = first;
+    removal->keep_end = first + n;
+}
+
 /* ---- finding ---- */
 
 static dfaiss_status_t collect(shard_removal_t *removal, int64_t row, dfaiss_error_t *err) {
-    if (!shard_lives(removal->shard, row))
+    if (!shard_lives(removal->shard, row) || (row >= removal->keep_first && row < removal->keep_end))
         return DFAISS_OK;
     if (removal->found_count == removal->found_capacity) {
         int64_t capacity = removal->found_capacity * 2 + 256;
@@ -189,12 +195,53 @@ static bool found_none(const shard_removal_t *removal) {
     return removal->filter ? bitmap_count(removal->filter->matches, 0, removal->end) == 0 : removal->found_count == 0;
 }
 
-dfaiss_status_t shard_removal_step(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err) {
-    *done = false;
+dfaiss_status_t shard_removal_find(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err) {
     if (!removal->all_found)
         TRY(find(removal, deadline, err));
+    *done = removal->all_found;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t shard_removal_step(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err) {
+    TRY(shard_removal_find(removal, deadline, done, err));
     *done = removal->all_found && removal->row == 0 && found_none(removal);
     if (!removal->all_found || *done)
         return DFAISS_OK;
     return go(removal, deadline, done, err);
+}
+
+/* ---- updates ---- */
+
+void shard_hold_searches(shard_t *shard, bool held) {
+    shard->held = held;
+}
+
+/* Where there is no memory, less is told. */
+void shard_removal_replace(shard_removal_t *removal) {
+    bitmap_t **replaced = &removal->shard->replaced;
+    if (removal->found_count == 0)
+        return;
+    if (!*replaced)
+        *replaced = bitmap_create(0, false);
+    if (!*replaced || !bitmap_reserve(replaced, removal->shard->rows.rows))
+        return;
+    bitmap_extend(*replaced, removal->shard->rows.rows, false);
+    for (int64_t i = 0; i < removal->found_count; i++)
+        bitmap_set(*replaced, removal->found[i], true);
+}
+
+void shard_removal_hide(shard_removal_t *removal, uint64_t number) {
+    shard_t *shard = removal->shard;
+    shard_removal_replace(removal);
+    free(shard->hidden.rows);
+    shard->hidden = (hidden_rows_t){.update = number, .rows = removal->found, .count = removal->found_count};
+    removal->found = NULL;
+    removal->found_count = removal->found_capacity = 0;
+}
+
+void shard_settle_update(shard_t *shard, uint64_t number) {
+    if (shard->hidden.update != number)
+        return;
+    free(shard->hidden.rows);
+    shard->hidden = (hidden_rows_t){0};
 }

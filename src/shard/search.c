@@ -17,6 +17,7 @@ struct shard_search {
     const float *queries;
     int64_t nq, k, effort;
     shard_filter_t *filter; /* NULL: none */
+    uint64_t updates;       /* of the question */
     bitmap_t *allowed;      /* rows that may be found, shared; NULL: all */
     bool begun;
     bool empty;   /* none may be found */
@@ -79,6 +80,7 @@ dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *ques
     search->queries = question->queries;
     search->nq = question->nq;
     search->k = question->k;
+    search->updates = question->updates;
     search->effort = question->nprobe ? question->nprobe : shard->nprobe;
     dfaiss_status_t status = DFAISS_OK;
     if (question->filter)
@@ -96,21 +98,41 @@ static void intersect(bitmap_t *into, const bitmap_t *with) {
         into->words[word] &= with->words[word];
 }
 
-/* The rows that match the filter and are still there; NULL and success: all rows. */
-static dfaiss_status_t make_allowed(const shard_search_t *search, bitmap_t **out, dfaiss_error_t *err) {
-    bitmap_t *matches = search->filter ? search->filter->matches : NULL, *living = search->shard->living;
+static dfaiss_status_t copy(const bitmap_t *bitmap, bitmap_t **out, dfaiss_error_t *err) {
+    *out = bitmap_copy(bitmap);
+    return *out ? DFAISS_OK : error_memory(err, (size_t)bitmap->rows / 8, "a search");
+}
+
+/* The rows that are there; NULL: all. Those that an update has hidden are there for a search that may have missed the new ones. */
+static dfaiss_status_t make_living(const shard_search_t *search, bitmap_t **out, dfaiss_error_t *err) {
+    const shard_t *shard = search->shard;
+    const hidden_rows_t *hidden = &shard->hidden;
     *out = NULL;
-    if (!matches || !living) {
-        if (matches || living)
-            *out = bitmap_share(matches ? matches : living);
+    if (!shard->living)
+        return DFAISS_OK;
+    if (hidden->update <= search->updates || hidden->count == 0) {
+        *out = bitmap_share(shard->living);
         return DFAISS_OK;
     }
-    bitmap_t *both = bitmap_copy(matches);
-    if (!both)
-        return error_memory(err, (size_t)matches->rows / 8, "a search");
-    intersect(both, living);
-    *out = both;
+    TRY(copy(shard->living, out, err));
+    for (int64_t i = 0; i < hidden->count; i++)
+        bitmap_set(*out, hidden->rows[i], true);
     return DFAISS_OK;
+}
+
+/* The rows that match the filter and are there; NULL: all. */
+static dfaiss_status_t make_allowed(const shard_search_t *search, bitmap_t **out, dfaiss_error_t *err) {
+    bitmap_t *living = NULL;
+    TRY(make_living(search, &living, err));
+    if (!search->filter || !living) {
+        *out = search->filter ? bitmap_share(search->filter->matches) : living;
+        return DFAISS_OK;
+    }
+    dfaiss_status_t status = copy(search->filter->matches, out, err);
+    if (status == DFAISS_OK)
+        intersect(*out, living);
+    bitmap_release(living);
+    return status;
 }
 
 /* What the search may find of the rows that there are now. */
@@ -121,7 +143,7 @@ static dfaiss_status_t restrict_to_allowed(shard_search_t *search, dfaiss_error_
     engine_restriction_t restriction = {
         .allowed = search->allowed->words,
         .rows = search->allowed->rows,
-        .allowed_rows = search->filter ? bitmap_count(search->allowed, 0, search->allowed->rows) : shard_living(search->shard),
+        .allowed_rows = bitmap_count(search->allowed, 0, search->allowed->rows),
     };
     search->empty = restriction.allowed_rows == 0;
     return engine_search_restrict(search->engine, &restriction, err);
@@ -144,7 +166,7 @@ static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
 
 /* *ready: the search may begin now. */
 static dfaiss_status_t prepare(shard_search_t *search, int64_t deadline, bool *ready, dfaiss_error_t *err) {
-    *ready = !search->shard->pending_template;
+    *ready = !search->shard->pending_template && !search->shard->held;
     if (!*ready || !search->filter)
         return DFAISS_OK;
     return shard_filter_advance(search->filter, search->shard->attributes, deadline, ready, err);

@@ -15,6 +15,7 @@ typedef struct shard_question {
     int64_t nprobe;     /* 0: as configured */
     const char *filter; /* char[filter_size]: an expression that hits match; NULL: none; borrowed for the call */
     size_t filter_size;
+    uint64_t updates; /* that whoever leads the search knows to have brought their new rows */
 } shard_question_t;
 
 /* ERR_ARG: the filter of a question is wrong; text and `where` say at which place. */

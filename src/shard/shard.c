@@ -23,6 +23,8 @@ void shard_destroy(shard_t *shard) {
     shard_rows_clear(&shard->rows);
     shard_filters_clear(&shard->filters);
     bitmap_release(shard->living);
+    free(shard->hidden.rows);
+    bitmap_release(shard->replaced);
     attribute_columns_destroy(shard->attributes);
     attribute_schema_destroy(shard->schema);
     index_config_destroy(shard->config);

@@ -82,6 +82,9 @@ CHECKED dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, const
 
 /* A row is there and was not removed. */
 bool shard_lives(const shard_t *shard, int64_t row);
+/* What is known of a row may be told to those whose search has found it: it is there, or was when the search began, since an update has replaced it.
+ */
+bool shard_tells(const shard_t *shard, int64_t row);
 /* A row's id and metadata (borrowed until the next change), removed or not. False where there is no such row. */
 bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **metadata, size_t *metadata_size);
 

@@ -43,6 +43,13 @@ typedef struct build_job {
     int64_t nanoseconds;   /* that it took */
 } build_job_t;
 
+/* Rows that an update has hidden, which searches that do not know of it still find. */
+typedef struct hidden_rows {
+    uint64_t update;
+    int64_t *rows; /* owned */
+    int64_t count;
+} hidden_rows_t;
+
 struct shard {
     char *name;
     index_config_t *config;
@@ -59,7 +66,10 @@ struct shard {
     attribute_schema_t *schema;
     attribute_columns_t *attributes; /* of all rows; NULL where the schema has no fields */
     shard_filters_t filters;
-    bitmap_t *living;     /* bits of the rows that were not removed; NULL: none was */
+    bitmap_t *living; /* bits of the rows that were not removed; NULL: none was */
+    hidden_rows_t hidden;
+    bitmap_t *replaced;   /* bits of removed rows that an update has replaced; shorter where none is; NULL: none is */
+    bool held;            /* no search begins */
     int64_t dead;         /* rows that were */
     int64_t dead_indexed; /* those of them that are indexed */
 

@@ -215,6 +215,105 @@ static void test_filters_leave_out_what_went(void **state) {
     shard_destroy(shard);
 }
 
+/* ---- updates ---- */
+
+static int64_t count_hits(shard_t *shard, uint64_t updates, const char *filter) {
+    const float query[DIM] = {0};
+    int64_t k = shard_rows(shard), found = 0;
+    topk_t hits = make_hits(k);
+    shard_question_t question = {
+        .nq = 1, .dim = DIM, .queries = query, .k = k, .updates = updates, .filter = filter, .filter_size = filter ? strlen(filter) : 0};
+    search_in_steps(shard, &question, &hits);
+    while (found < k && hits.ids[found] >= 0)
+        found++;
+    free(hits.ids);
+    return found;
+}
+
+/* Hides the rows of ids 0 to 9 and of 390 to 399 but those from row `keep` on. */
+static void hide(shard_t *shard, uint64_t number, int64_t keep) {
+    int64_t ids[20];
+    shard_removal_t *removal = NULL;
+    bool done = false;
+    for (int64_t i = 0; i < 20; i++)
+        ids[i] = i < 10 ? i : 380 + i;
+    assert_ok(shard_removal_by_ids(shard, 20, ids, &removal, &error), error);
+    shard_removal_keep(removal, keep, shard_rows(shard) - keep);
+    while (!done)
+        assert_ok(shard_removal_find(removal, 0, &done, &error), error);
+    for (done = false; !done;)
+        assert_ok(shard_removal_step(removal, 0, &done, &error), error);
+    shard_removal_hide(removal, number);
+    shard_removal_destroy(removal);
+}
+
+/* A search that does not know of an update finds what it has hidden, until it is settled. */
+static void test_hidden_rows(void **state) {
+    (void)state;
+    expected_t expected = {.living = 0};
+    shard_t *shard = make_shard(flat);
+    append(shard, BATCH, &expected);
+    assert_int_equal(count_hits(shard, 0, NULL), BATCH);
+    hide(shard, 7, shard_rows(shard));
+    assert_int_equal(shard_living(shard), BATCH - 20);
+    assert_int_equal(count_hits(shard, 6, NULL), BATCH);
+    assert_int_equal(count_hits(shard, 7, NULL), BATCH - 20);
+    assert_int_equal(count_hits(shard, 6, "year < 2012"), 12);
+    assert_int_equal(count_hits(shard, 8, "year < 2012"), 2);
+    assert_true(!shard_lives(shard, 3) && shard_tells(shard, 3) && shard_tells(shard, 30));
+    append(shard, BATCH, &expected);
+    assert_int_equal(count_hits(shard, 6, NULL), 2 * BATCH);
+    build_all(shard);
+    assert_int_equal(count_hits(shard, 6, NULL), 2 * BATCH);
+    shard_settle_update(shard, 6);
+    assert_int_equal(count_hits(shard, 6, NULL), 2 * BATCH);
+    shard_settle_update(shard, 7);
+    assert_int_equal(count_hits(shard, 6, NULL), 2 * BATCH - 20);
+    assert_true(shard_tells(shard, 3) && !shard_tells(shard, 2 * BATCH));
+    int64_t two = 2;
+    assert_int_equal(remove_ids(shard, 1, &two), 0);
+    shard_destroy(shard);
+}
+
+/* The rows that an update has brought have the ids of those that it hides. */
+static void test_rows_that_are_kept(void **state) {
+    (void)state;
+    shard_t *shard = make_shard(flat);
+    for (int i = 0; i < 3; i++) {
+        shard_batch_t batch = make_batch(BATCH, 0);
+        assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
+    }
+    hide(shard, 1, 2 * BATCH);
+    assert_int_equal(shard_living(shard), 3 * BATCH - 2 * 20);
+    assert_true(!shard_lives(shard, 5) && !shard_lives(shard, BATCH + 5) && shard_lives(shard, 2 * BATCH + 5));
+    shard_destroy(shard);
+}
+
+static void test_held_searches(void **state) {
+    (void)state;
+    const float query[DIM] = {0};
+    expected_t expected = {.living = 0};
+    shard_t *shard = make_shard(flat);
+    shard_search_t *search = NULL;
+    bool done = false;
+    topk_t hits = make_hits(1);
+    append(shard, BATCH, &expected);
+    shard_hold_searches(shard, true);
+    assert_ok(shard_search_create(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = 1}, &search, &error), error);
+    for (int i = 0; i < 10; i++)
+        assert_ok(shard_search_step(search, INT64_MAX, &done, &error), error);
+    assert_false(done);
+    remove_rows(shard, 0, BATCH - 1, 1, &expected);
+    shard_hold_searches(shard, false);
+    while (!done)
+        assert_ok(shard_search_step(search, INT64_MAX, &done, &error), error);
+    shard_search_result(search, &hits);
+    assert_int_equal(hits.ids[0], BATCH - 1);
+    shard_search_destroy(search);
+    free(hits.ids);
+    shard_destroy(shard);
+}
+
 /* ---- beside searches ---- */
 
 static void test_training_draws_what_is_there(void **state) {
@@ -270,6 +369,9 @@ int main(void) {
         cmocka_unit_test(test_own_ids),
         cmocka_unit_test(test_searches_keep_what_they_began_with),
         cmocka_unit_test(test_filters_leave_out_what_went),
+        cmocka_unit_test(test_hidden_rows),
+        cmocka_unit_test(test_rows_that_are_kept),
+        cmocka_unit_test(test_held_searches),
         cmocka_unit_test(test_training_draws_what_is_there),
         cmocka_unit_test(test_snapshots),
     };
