@@ -177,10 +177,16 @@ bool flushes_advance(server_t *server) {
         hosted_t *hosted = operation->state;
         if (operation->type != operation_type(OPERATION_FLUSH) || operation->local_ended)
             continue;
-        if (hosted->build_status == DFAISS_OK && !shard_flushed(hosted->shard))
+        bool flushed = shard_flushed(hosted->shard);
+        if (hosted->build_status == DFAISS_OK && !flushed && !server->closed)
             continue;
+        dfaiss_error_t error = hosted->build_error;
+        dfaiss_status_t status = hosted->build_status;
+        /* Nothing more is indexed after a shut-down. */
+        if (status == DFAISS_OK && !flushed)
+            status = error_set(&error, DFAISS_ERR_STATE, hosted->name, "the servers were shut down");
         hosted->users--;
-        operation_local_end(server, operation, hosted->build_status, &hosted->build_error);
+        operation_local_end(server, operation, status, &error);
         something = true;
     }
     return something;

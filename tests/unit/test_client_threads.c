@@ -353,6 +353,35 @@ static void test_shut_down_by_one_client(void **state) {
     fake_job_run_alone(23, false, play_until_shut_down);
 }
 
+/* Client 1 waits for many vectors to be indexed while client 0 shuts down: neither waits for ever. */
+static void play_shut_down_beside_flush(member_t *member) {
+    enum { MANY = 4000, LOOKS = 10 };
+    static const float vectors[MANY][DIM];
+    const char *const index = "behind";
+    if (member->number == 0)
+        fake_create(member, index, configs[0], NULL);
+    fake_meet(member);
+    if (member->number == 1) {
+        dfaiss_batch_t batch = {.element = DFAISS_F32, .n = MANY, .dim = DIM, .vectors = vectors[0]};
+        for (int server = 0; server < FAKE_SERVERS; server++)
+            expect_ok(member, dfaiss_add(member->client, index, &batch, NULL, &member->error));
+    }
+    fake_meet(member);
+    if (member->number == 1)
+        expect_possible(member, dfaiss_flush(member->client, index, &member->error));
+    if (member->number == 0) {
+        dfaiss_state_t state;
+        for (int look = 0; look < LOOKS; look++)
+            expect_ok(member, dfaiss_get_state(member->client, index, &state, &member->error));
+        expect_ok(member, dfaiss_shutdown(member->client, &member->error));
+    }
+}
+
+static void test_shut_down_beside_a_flush(void **state) {
+    (void)state;
+    fake_job_run_alone(26, false, play_shut_down_beside_flush);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests_under_way),
@@ -360,6 +389,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_metadata_are_of_what_was_searched),
         cmocka_unit_test(test_training_beside_everything),
         cmocka_unit_test(test_shut_down_by_one_client),
+        cmocka_unit_test(test_shut_down_beside_a_flush),
     };
     fake_job_begin(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
