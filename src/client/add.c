@@ -160,6 +160,14 @@ static bool take_ids(add_request_t *add) {
     return true;
 }
 
+/* Its ids are those of an index that is gone, and so are those that are left, unless another add has had new ones dealt out. The index itself is
+ * remembered: a call may be waiting for the server whose turn it is. */
+static void drop_ids(add_request_t *add) {
+    filled_index_t *filled = find_filled(add->request.client, add->index);
+    if (filled && filled->incarnation == add->incarnation)
+        filled->ids_left = 0;
+}
+
 /* In place of what was left of ids dealt out earlier. */
 static dfaiss_status_t keep_ids(dfaiss_client_t *client, const char *index, const message_ids_t *dealt, dfaiss_error_t *err) {
     filled_index_t *filled;
@@ -225,7 +233,7 @@ static dfaiss_status_t take_added(add_request_t *add, bool *done, dfaiss_error_t
         return set_dim(add, err);
     if (outcome != MESSAGE_ADD_OTHER_INCARNATION || add->batch.ids)
         return message_malformed(MESSAGE_ANSWER, err);
-    client_forget_index(add->request.client, add->index);
+    drop_ids(add);
     return number_and_send(add, err);
 }
 

@@ -203,6 +203,42 @@ static void test_loaded_anew_while_used(void **state) {
     fake_job_run_alone(22, true, play_reload);
 }
 
+/* ---- an index that another one has replaced when a client adds to it ---- */
+
+/* Client 1 starts more adds than servers take at once, and the first of them learn what has happened while the others wait for their turn. */
+static void add_many_at_once(member_t *member, const char *index) {
+    enum { ADDS = 4 * 3 * FAKE_SERVERS };
+    static const float vectors[BATCH][DIM];
+    int64_t total, ids[ADDS][BATCH];
+    dfaiss_request_t *requests[ADDS];
+    dfaiss_batch_t batch = {.element = DFAISS_F32, .n = BATCH, .dim = DIM, .vectors = vectors[0]};
+    for (int i = 0; i < ADDS; i++)
+        expect_ok(member, dfaiss_add_start(member->client, index, &batch, ids[i], &requests[i], &member->error));
+    for (int i = 0; i < ADDS; i++)
+        expect_ok(member, dfaiss_request_wait(requests[i], NULL, &member->error));
+    expect_ok(member, dfaiss_get_ntotal(member->client, index, &total, &member->error));
+    expect(total == ADDS * BATCH);
+}
+
+static void play_replaced_between_adds(member_t *member) {
+    const char *const index = "same";
+    for (int round = 0; round < 3; round++) {
+        if (member->number == 0 && round > 0)
+            expect_ok(member, dfaiss_drop_index(member->client, index, &member->error));
+        if (member->number == 0)
+            fake_create(member, index, configs[0], NULL);
+        fake_meet(member);
+        if (member->number == 1)
+            add_many_at_once(member, index);
+        fake_meet(member);
+    }
+}
+
+static void test_replaced_between_adds(void **state) {
+    (void)state;
+    fake_job_run_alone(27, true, play_replaced_between_adds);
+}
+
 /* ---- an index that goes between a search and the bringing of its metadata ---- */
 
 enum { SAID = 4 }; /* characters of a vector's metadata */
@@ -384,11 +420,9 @@ static void test_shut_down_beside_a_flush(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests_under_way),
-        cmocka_unit_test(test_loaded_anew_while_used),
-        cmocka_unit_test(test_metadata_are_of_what_was_searched),
-        cmocka_unit_test(test_training_beside_everything),
-        cmocka_unit_test(test_shut_down_by_one_client),
+        cmocka_unit_test(test_requests_under_way),         cmocka_unit_test(test_loaded_anew_while_used),
+        cmocka_unit_test(test_replaced_between_adds),      cmocka_unit_test(test_metadata_are_of_what_was_searched),
+        cmocka_unit_test(test_training_beside_everything), cmocka_unit_test(test_shut_down_by_one_client),
         cmocka_unit_test(test_shut_down_beside_a_flush),
     };
     fake_job_begin(argc, argv);
