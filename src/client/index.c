@@ -39,8 +39,9 @@ dfaiss_status_t dfaiss_create_index(dfaiss_client_t *client, const char *index, 
     bytes_writer_t body = {0};
     message_create_encode(&message, &body);
     free(text);
+    TRY(tell(client, MESSAGE_CREATE, &body, PATIENCE_SHORT, err));
     client_forget_index(client, index);
-    return tell(client, MESSAGE_CREATE, &body, PATIENCE_SHORT, err);
+    return DFAISS_OK;
 }
 
 dfaiss_status_t dfaiss_drop_index(dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {
@@ -83,8 +84,9 @@ dfaiss_status_t dfaiss_load_index(dfaiss_client_t *client, const char *index, co
     bytes_writer_t body = {0};
     message_load_encode(&message, &body);
     free(text);
+    TRY(tell(client, MESSAGE_LOAD, &body, PATIENCE_LONG, err));
     client_forget_index(client, index);
-    return tell(client, MESSAGE_LOAD, &body, PATIENCE_LONG, err);
+    return DFAISS_OK;
 }
 
 dfaiss_status_t dfaiss_flush(dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {

@@ -366,9 +366,11 @@ static void test_each_index_is_spread_evenly(void **state) {
     int servers = dfaiss_world_servers(job.world);
     create("left", flat);
     create("right", flat);
-    /* With two servers the turns of one index would fall on the same server each time, if indexes shared them. */
+    /* With two servers the turns of one index would fall on the same server each time, if indexes shared them. Calls that fail take no turn back. */
     for (int i = 0; i < TURNS; i++) {
         add("left", vectors + i * DIM, 1, NULL);
+        assert_int_equal(try_create("left", flat, false), DFAISS_ERR_EXISTS);
+        assert_int_equal(dfaiss_load_index(job.client, "left", NULL, false, &job.error), DFAISS_ERR_EXISTS);
         add("right", vectors + i * DIM, 1, NULL);
     }
     for (int index = 0; index < 2; index++) {
