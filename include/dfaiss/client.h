@@ -59,10 +59,11 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_drop_index(dfaiss_client_t *cli
 /* Writes a checkpoint, in any state, and makes it the newest generation of the index: *generation (may be NULL) is its number. Searches and adds go
  * on. DFAISS_ERR_IO, DFAISS_ERR_SPACE; generations before are then as they were. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_save_index(dfaiss_client_t *client, const char *index, int64_t *generation, dfaiss_error_t *err);
-/* Loads the newest generation. overrides (may be NULL) has precedence over the saved configuration in the keys that may change: nprobe, threads,
- * buffer_bsz, save_interval_sec, keep_generations, train_num, train_ratio, custom_meta_id_idx; DFAISS_ERR_CONFIG where it was set to differ in
- * another. force: an index of that name in memory is replaced by what was saved; without it that is DFAISS_ERR_EXISTS. DFAISS_ERR_CHECKPOINT,
- * DFAISS_ERR_IO. */
+/* Loads the newest generation, from the folder that overrides name as index_storage_dir, else from where an index of that name in memory is stored,
+ * else from the servers' storage. overrides (may be NULL) has precedence over the saved configuration in the keys that may change: nprobe, threads,
+ * buffer_bsz, save_interval_sec, keep_generations, train_num, train_ratio, custom_meta_id_idx, index_storage_dir; DFAISS_ERR_CONFIG where it was set
+ * to differ in another. force: an index of that name in memory is replaced by what was saved, and lost where that turns out to be damaged or too
+ * large; without it that is DFAISS_ERR_EXISTS. DFAISS_ERR_CHECKPOINT, DFAISS_ERR_IO. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_load_index(dfaiss_client_t *client, const char *index, const dfaiss_config_t *overrides, bool force,
                                                             dfaiss_error_t *err);
 

@@ -141,7 +141,7 @@ typedef struct finding {
     job_t job;
     request_t *request;
     message_load_t asked; /* overrides lie in the request's message */
-    const char *storage;  /* the server's */
+    char *storage;        /* where it is looked for */
     manifest_t manifest;
     int64_t left; /* generations that are not tried yet, the oldest ones */
     bytes_writer_t argument;
@@ -151,6 +151,7 @@ typedef struct finding {
 static void free_finding(finding_t *finding) {
     manifest_clear(&finding->manifest);
     bytes_writer_destroy(&finding->argument);
+    free(finding->storage);
     free(finding);
 }
 
@@ -183,7 +184,7 @@ static dfaiss_status_t encode(const server_t *server, finding_t *finding, const 
                          (long long)generation->number, index, (long long)generation->file_count, generation->servers);
     TRY(check_overrides(finding, generation, err));
     bytes_put_string(argument, index);
-    bytes_put_string(argument, server->options->storage);
+    bytes_put_string(argument, finding->storage);
     bytes_put_block(argument, finding->asked.overrides, finding->asked.overrides_size);
     bytes_put_i64(argument, generation->number);
     bytes_put_u8(argument, generation->own_ids);
@@ -312,18 +313,33 @@ static dfaiss_status_t read_manifest(void *context, dfaiss_error_t *err) {
     return manifest_read(finding->storage, finding->asked.index, &finding->manifest, err);
 }
 
+/* Where the overrides say, or an index of that name in memory, or else in the servers' storage. */
+static dfaiss_status_t choose_storage(server_t *server, const message_load_t *asked, char **out, dfaiss_error_t *err) {
+    const hosted_t *hosted = hosted_find(server, asked->index);
+    TRY(override_storage(asked->overrides, asked->overrides_size, asked->index, out, err));
+    if (*out)
+        return DFAISS_OK;
+    const char *storage = hosted ? hosted_storage(server, shard_config(hosted->shard)) : server->options->storage;
+    *out = strdup(storage);
+    return *out ? DFAISS_OK : error_memory(err, strlen(storage) + 1, "loading");
+}
+
 static dfaiss_status_t find_generation(server_t *server, request_t *request, dfaiss_error_t *err) {
     message_load_t asked;
     TRY(message_load_decode(request->message.body, request->message.body_size, &asked, err));
     TRY(manifest_check_name(asked.index, err));
     if (hosted_find(server, asked.index) && !asked.force)
         return error_set(err, DFAISS_ERR_EXISTS, asked.index, "index '%s' is on the servers already", asked.index);
+    char *storage = NULL;
+    TRY(choose_storage(server, &asked, &storage, err));
     finding_t *finding = calloc(1, sizeof *finding);
-    if (!finding)
+    if (!finding) {
+        free(storage);
         return error_memory(err, sizeof *finding, "loading");
+    }
     finding->request = request;
     finding->asked = asked;
-    finding->storage = server->options->storage;
+    finding->storage = storage;
     finding->job = (job_t){.work = read_manifest, .done = manifest_was_read, .context = finding};
     job_submit(server, &finding->job);
     return DFAISS_OK;

@@ -1,13 +1,14 @@
 #include "server/override.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/key_table.h"
 #include "config/key_value.h"
 
-/* Nothing that is saved depends on them. */
-static const char *const may_change[] = {"nprobe",           "threads",   "buffer_bsz",  "save_interval_sec",
-                                         "keep_generations", "train_num", "train_ratio", "custom_meta_id_idx"};
+/* Nothing that is saved depends on them; index_storage_dir says where it is. */
+static const char *const may_change[] = {"nprobe",    "threads",     "buffer_bsz",         "save_interval_sec", "keep_generations",
+                                         "train_num", "train_ratio", "custom_meta_id_idx", "index_storage_dir"};
 
 static bool key_may_change(const char *name) {
     for (size_t i = 0; i < sizeof may_change / sizeof *may_change; i++) {
@@ -63,6 +64,20 @@ dfaiss_status_t override_check(const index_config_t *saved, const char *text, si
     index_config_destroy(scratch);
     json_decref(object);
     return status;
+}
+
+dfaiss_status_t override_storage(const char *text, size_t size, const char *index, char **storage, dfaiss_error_t *err) {
+    if (size == 0)
+        return DFAISS_OK;
+    json_t *object;
+    TRY(index_config_load_json(text, size, index, &object, err));
+    const char *given = json_string_value(json_object_get(object, "index_storage_dir"));
+    char *copy = given && given[0] ? strdup(given) : NULL;
+    json_decref(object);
+    if (given && given[0] && !copy)
+        return error_memory(err, 1, "loading");
+    *storage = copy;
+    return DFAISS_OK;
 }
 
 dfaiss_status_t override_apply(index_config_t *config, const char *text, size_t size, const char *index, dfaiss_error_t *err) {

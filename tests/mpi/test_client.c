@@ -358,6 +358,31 @@ static void test_load_overrides_and_replaces(void **state) {
     free(vectors);
 }
 
+/* The folder is in the configuration, and whoever loads the index says it again; in memory it is known. */
+static void test_index_with_a_folder_of_its_own(void **state) {
+    (void)state;
+    float *vectors = api_vectors(20, DIM, 13);
+    char folder[300];
+    dfaiss_config_t *where = parse("{}"), *config = parse(flat);
+    snprintf(folder, sizeof folder, "%s/elsewhere", job.storage);
+    assert_ok(dfaiss_config_set(where, "index_storage_dir", folder, &job.error), job.error);
+    assert_ok(dfaiss_config_set(config, "index_storage_dir", folder, &job.error), job.error);
+    assert_ok(dfaiss_create_index(job.client, "apart", config, NULL, &job.error), job.error);
+    add("apart", vectors, 20, NULL);
+    assert_ok(dfaiss_save_index(job.client, "apart", NULL, &job.error), job.error);
+    add("apart", vectors, 20, NULL);
+    assert_ok(dfaiss_load_index(job.client, "apart", NULL, true, &job.error), job.error);
+    assert_int_equal(ntotal("apart"), 20);
+    assert_ok(dfaiss_load_index(job.client, "apart", where, true, &job.error), job.error);
+    assert_int_equal(ntotal("apart"), 20);
+    drop("apart");
+    assert_fails(dfaiss_load_index(job.client, "apart", where, false, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "elsewhere");
+    assert_fails(dfaiss_load_index(job.client, "apart", NULL, false, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "apart");
+    dfaiss_config_destroy(config);
+    dfaiss_config_destroy(where);
+    free(vectors);
+}
+
 static void test_each_index_is_spread_evenly(void **state) {
     (void)state;
     enum { TURNS = 40 };
@@ -466,6 +491,7 @@ static int run_all(void) {
         cmocka_unit_test(test_first_vectors_bring_the_dimension),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_load_overrides_and_replaces),
+        cmocka_unit_test(test_index_with_a_folder_of_its_own),
         cmocka_unit_test(test_each_index_is_spread_evenly),
         cmocka_unit_test(test_servers_tell_what_there_is),
     };
