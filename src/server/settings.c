@@ -119,9 +119,16 @@ static dfaiss_status_t set_threads(server_t *server, int threads, dfaiss_error_t
     server->threads_set = true;
     builder_set_threads(server->builder, threads);
     builder_set_threads(server->trainer, threads);
-    for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next)
-        TRY(use_team(server, hosted, team, err));
-    return DFAISS_OK;
+    /* None may be left with the team that goes. */
+    for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next) {
+        dfaiss_error_t error = {0};
+        dfaiss_status_t used = use_team(server, hosted, team, &error);
+        if (used != DFAISS_OK && status == DFAISS_OK) {
+            status = used;
+            *err = error;
+        }
+    }
+    return status;
 }
 
 static dfaiss_status_t decode_threads(const void *body, size_t size, int *threads, dfaiss_error_t *err) {
