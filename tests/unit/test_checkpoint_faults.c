@@ -17,14 +17,7 @@
 #include "base/random.h"
 #include "checkpoint/generation.h"
 
-enum { DIM = 8, SERVERS = 2, OLD = 1, NEW = 2, KEEP = 2, SAMPLE = 400 };
-
-/* With complete call stacks at every allocation a save takes much longer: fewer points of it then. */
-#ifdef __SANITIZE_ADDRESS__
-enum { POINT_STEP = 17, DAMAGES = 50 };
-#else
-enum { POINT_STEP = 1, DAMAGES = 200 };
-#endif
+enum { DIM = 8, SERVERS = 2, OLD = 1, NEW = 2, KEEP = 2, SAMPLE = 400, DAMAGES = 200 };
 
 static char storage[PATH_MAX / 4];
 static dfaiss_error_t err;
@@ -308,12 +301,12 @@ static void walk(const char *call, const char *fate, bool dies, bool replace) {
         put_old(kind);
         assert_int_equal(save_with(kind, fault, replace), ENDED_WELL);
         long long points = calls;
-        for (long long point = 1 + kind % POINT_STEP; point <= points; point += POINT_STEP) {
+        for (long long point = 1; point <= points; point++) {
             snprintf(fault, sizeof fault, "%s:%lld%s", call, point, fate);
             put_old(kind);
             ending_t ending = dies ? save_in_a_process(kind, fault, replace) : save_with(kind, fault, replace);
             endings[ending]++;
-            check_after(kind, fault, ending, (point / POINT_STEP) % 5 == 0);
+            check_after(kind, fault, ending, point % 5 == 0);
         }
         print_message("%s, %s%s: %lld calls; saved %d, failed %d, failed late %d, killed %d\n", kinds[kind].name, call, fate, points,
                       endings[ENDED_WELL], endings[ENDED_WITH_FAILURE], endings[ENDED_NAMED], endings[ENDED_KILLED]);
