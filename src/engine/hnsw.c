@@ -2,7 +2,10 @@
  *
  * Vectors go into an open graph that only the builder knows. When it has segment_rows vectors, or the caller asks for what there is to be seen
  * (seal), it becomes a segment. What comes later goes into a copy of the last segment as long as that has room (copying a graph costs less than a
- * hundredth of building it), and the copy takes the segment's place when it is sealed.
+ * hundredth of building it), and the copy takes the segment's place when it is sealed. A segment of which many rows are gone is built anew from the
+ * codes of the others.
+ *
+ * Searches walk the graphs. Where a graph cannot answer (within a radius, or among few rows) its codes are scanned like any others.
  */
 #include "engine/graphs.h"
 #include "engine/scan.h"

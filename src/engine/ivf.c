@@ -1,7 +1,8 @@
 /* The class of inverted lists: one contiguous piece of codes and rows a list.
  *
  * The builder writes behind what searches see of a list or, where there is no room, into larger memory (an eighth more) to which it copies the list.
- * Linking a block swaps the memory of the lists that grew, and their sizes: about ten nanoseconds a list.
+ * Linking a block swaps the memory of the lists that grew, and their sizes: about ten nanoseconds a list. Lists lose rows that are gone in the same
+ * way. Rows ascend in every list.
  */
 #include "engine/ivf.h"
 

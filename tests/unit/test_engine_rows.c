@@ -1,6 +1,9 @@
 /* What becomes of single rows: vectors that are given back from their codes, and rows that are dropped. */
 #include "test_engine.h"
 
+#include <omp.h>
+#include <pthread.h>
+
 enum { ROWS = 1000, QUERIES = 20 };
 
 typedef struct kind {
@@ -347,6 +350,60 @@ static void stores_may_lose_all_their_rows(void **state) {
     }
 }
 
+/* ---- dropping rows beside searches ---- */
+
+typedef struct dropping {
+    engine_store_t *store;
+    uint64_t alive[WORDS]; /* not changed while the builder works */
+    engine_block_t *block;
+    dfaiss_status_t status;
+} dropping_t;
+
+static void *drop_some(void *context) {
+    dropping_t *dropping = context;
+    dfaiss_error_t err;
+    omp_set_num_threads(1);
+    dropping->status = engine_block_compact(dropping->store, dropping->alive, &dropping->block, &err);
+    return NULL;
+}
+
+/* Searches for what lives while the builder makes a block, which is linked afterwards. */
+static void builders_drop_rows_beside_searches(void **state) {
+    (void)state;
+    static const kind_t some[] = {
+        {"Flat", CONFIG_METRIC_l2}, {"SQ8", CONFIG_METRIC_dot}, {"IVF16,SQ8", CONFIG_METRIC_l2}, {"HNSW16,Flat", CONFIG_METRIC_l2}};
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        world_t world = open_before(&some[i]);
+        ranking_t ranking = whole_ranking(&some[i]);
+        dropping_t dropping = {.store = world.store};
+        uint64_t indexed[WORDS];
+        random_state_t random = random_stream(31, i);
+        memset(dropping.alive, 0xff, sizeof dropping.alive);
+        for (int round = 0; round < 12; round++) {
+            pthread_t builder;
+            for (int dead = 0; dead < 50; dead++)
+                dropping.alive[random_below(&random, WORDS)] &= ~(UINT64_C(1) << random_below(&random, 64));
+            memset(indexed, 0, sizeof indexed); /* the ranking has more rows than the store */
+            for (int64_t row = 0; row < BEFORE; row++)
+                if (is_set(dropping.alive, row))
+                    set_row(indexed, row);
+            assert_int_equal(pthread_create(&builder, NULL, drop_some, &dropping), 0);
+            for (int searches = 0; searches < 3; searches++) {
+                search_living(&world, dropping.alive, BEFORE, 20000);
+                assert_first_of(&world, some[i].factory, &ranking, indexed);
+            }
+            pthread_join(builder, NULL);
+            assert_int_equal(dropping.status, DFAISS_OK);
+            if (dropping.block)
+                link_whole(&world, dropping.block);
+            dropping.block = NULL;
+        }
+        assert_true(engine_store_held(world.store) < BEFORE * 3 / 4);
+        free_ranking(&ranking);
+        close_world(&world);
+    }
+}
+
 /* ---- saving and restoring with holes ---- */
 
 static bool put_bytes(void *context, const void *bytes, size_t size) {
@@ -470,6 +527,7 @@ int main(void) {
         cmocka_unit_test(graphs_without_dropped_rows_are_walked),
         cmocka_unit_test(blocks_that_are_given_up_drop_nothing),
         cmocka_unit_test(stores_may_lose_all_their_rows),
+        cmocka_unit_test(builders_drop_rows_beside_searches),
         cmocka_unit_test(holes_are_saved_and_restored),
         cmocka_unit_test(rows_of_segments_are_checked),
     };
