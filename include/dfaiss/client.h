@@ -96,7 +96,7 @@ typedef struct dfaiss_batch {
     const void *vectors;            /* element[n][dim], row-major, finite */
     const int64_t *ids;             /* int64_t[n], 0 to 2^63 - 2, each once; NULL where the index assigns them */
     const void *metadata;           /* all vectors' metadata, one after the other; NULL: none */
-    const uint64_t *metadata_ends;  /* uint64_t[n]: where each one's ends, ascending; NULL: none */
+    const uint64_t *metadata_ends;  /* uint64_t[n]: where each one's ends, ascending, 2^28 bytes at most each; NULL: none */
     const dfaiss_column_t *columns; /* attributes; those that are declared and not given come from the metadata where it is a JSON object, else have
                                        no value */
     int column_count;
@@ -125,7 +125,6 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_remove_ids(dfaiss_client_t *cli
                                                             int64_t *removed, dfaiss_error_t *err);
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_remove_matching(dfaiss_client_t *client, const char *index, const char *filter, int64_t *removed,
                                                                  dfaiss_error_t *err);
-
 
 /* ---- training and indexing ---- */
 

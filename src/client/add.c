@@ -269,6 +269,9 @@ static dfaiss_status_t check_metadata(const dfaiss_batch_t *batch, dfaiss_error_
         if (batch->metadata_ends[i] < last)
             return error_set(err, DFAISS_ERR_ARG, "metadata_ends", "metadata_ends[%lld] is %llu, less than the one before it, %llu", (long long)i,
                              (unsigned long long)batch->metadata_ends[i], (unsigned long long)last);
+        if (batch->metadata_ends[i] - last > MESSAGE_METADATA_LIMIT)
+            return error_set(err, DFAISS_ERR_ARG, "metadata_ends", "vector %lld has %llu bytes of metadata; at most %d are allowed", (long long)i,
+                             (unsigned long long)(batch->metadata_ends[i] - last), MESSAGE_METADATA_LIMIT);
         last = batch->metadata_ends[i];
     }
     if (last > 0 && !batch->metadata)

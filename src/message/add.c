@@ -29,12 +29,12 @@ static const uint8_t *get_numbers(bytes_reader_t *in, int64_t n) {
     return numbers;
 }
 
-static bool ends_ascend(const message_add_t *message) {
+static bool ends_fit(const message_add_t *message) {
     uint64_t last = 0;
     for (int64_t i = 0; message->ends && i < message->n; i++) {
         uint64_t end;
         memcpy(&end, message->ends + 8 * i, sizeof end);
-        if (end < last)
+        if (end < last || end - last > MESSAGE_METADATA_LIMIT)
             return false;
         last = end;
     }
@@ -62,7 +62,7 @@ dfaiss_status_t message_add_decode(message_kind_t kind, const void *body, size_t
     message->ends = get_numbers(&in, message->n);
     message->metadata = bytes_get_block(&in, &message->metadata_size);
     message->columns = bytes_get_block(&in, &message->column_bytes);
-    if (!bytes_reader_done(&in) || !bulk_fits(message, bulk_size) || !ends_ascend(message))
+    if (!bytes_reader_done(&in) || !bulk_fits(message, bulk_size) || !ends_fit(message))
         return message_malformed(kind, err);
     return DFAISS_OK;
 }

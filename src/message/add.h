@@ -8,6 +8,9 @@
 #include "base/element.h"
 #include "message/message.h"
 
+/* Bytes of one vector's metadata: what FETCH can bring in one answer. */
+enum { MESSAGE_METADATA_LIMIT = 1 << 28 };
+
 typedef enum message_add_outcome {
     MESSAGE_ADD_DONE,
     MESSAGE_ADD_HELD,              /* done, but the server is behind with indexing: a second answer frees the sender's credit */
@@ -31,7 +34,8 @@ typedef struct message_add {
 } message_add_t;
 
 void message_add_encode(const message_add_t *message, bytes_writer_t *out);
-/* Checks the numbers against each other and against bulk_size; ends are ascending and the last one is metadata_size. */
+/* Checks the numbers against each other and against bulk_size; ends are ascending, the last one is metadata_size, and
+ * none has more than MESSAGE_METADATA_LIMIT bytes. */
 CHECKED dfaiss_status_t message_add_decode(message_kind_t kind, const void *body, size_t size, size_t bulk_size, message_add_t *message,
                                            dfaiss_error_t *err);
 

@@ -202,7 +202,9 @@ static void test_wrong_metadata(void **state) {
     add_fails(own, &batch, DFAISS_ERR_ARG, "metadata");
     batch.metadata = "abcdef";
     batch.metadata_ends = (const uint64_t[]){2, 4, UINT64_MAX};
-    add_fails(own, &batch, DFAISS_ERR_MEMORY, "");
+    add_fails(own, &batch, DFAISS_ERR_ARG, "vector 2 has 18446744073709551611 bytes");
+    batch.metadata_ends = (const uint64_t[]){2, 5 + (1 << 28), 5 + (1 << 28)};
+    add_fails(own, &batch, DFAISS_ERR_ARG, "vector 1 has 268435459 bytes");
 }
 
 static void test_missing_arguments_of_an_add(void **state) {
