@@ -30,8 +30,8 @@ extern "C" {
 typedef struct dfaiss_client dfaiss_client_t;
 
 typedef struct dfaiss_client_options {
-    double timeout;      /* seconds that a call may wait for an answer that does not depend on how much data there is; 0: no limit */
-    double long_timeout; /* the same for calls that train, index, save, load or drop; 0: no limit */
+    double timeout;      /* seconds that a call may wait for an answer, that of a search or an add too; 0: no limit */
+    double long_timeout; /* the same for calls that train, index, save, load, drop, remove, list ids, bring centroids or shut down; 0: no limit */
 } dfaiss_client_options_t;
 
 /* Makes the client of a client rank. options NULL: time-outs of 300 s and none. One client a world; DFAISS_ERR_STATE where it has one, or this rank
