@@ -161,7 +161,7 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_flush(dfaiss_client_t *client, 
 /* ---- searching ---- */
 
 typedef struct dfaiss_search_options {
-    int64_t nprobe;     /* inverted lists probed, or efSearch of HNSW; 0: as configured */
+    int64_t nprobe;     /* inverted lists probed, or efSearch of HNSW; 0: as configured (a range search: all lists) */
     const char *filter; /* an expression over attributes that hits must match; NULL: none */
     bool metadata;      /* bring the hits' metadata */
 } dfaiss_search_options_t;
@@ -183,6 +183,17 @@ typedef struct dfaiss_search_options {
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_search(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim,
                                                         const float *queries, int64_t k, const dfaiss_search_options_t *options,
                                                         dfaiss_result_t **out, dfaiss_error_t *err);
+
+/* Searches all vectors within a radius: squared L2 distances below it, or inner products above it (cosine: of the normalised vectors). Otherwise as
+ * dfaiss_search, but that HNSW indexes have their codes scanned.
+ *
+ *   radius       in,  finite
+ *   limit        in,  1 to 2^20: hits that a query has at most, the best ones; dfaiss_result_truncated says where there were more
+ *
+ * DFAISS_ERR_UNSUPPORTED: this kind of index cannot do it (fast-scan, refine, ...); kind and call are named. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_range_search(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq,
+                                                              int64_t dim, const float *queries, float radius, int64_t limit,
+                                                              const dfaiss_search_options_t *options, dfaiss_result_t **out, dfaiss_error_t *err);
 
 /* ---- calls under way ---- */
 

@@ -21,7 +21,7 @@ typedef struct dfaiss_result dfaiss_result_t;
 DFAISS_API void dfaiss_result_destroy(dfaiss_result_t *result);
 
 DFAISS_API int64_t dfaiss_result_queries(const dfaiss_result_t *result);
-/* Hits a query has room for: the k of the search. */
+/* Hits a query has room for: the k of the search, or the limit of a range search. */
 DFAISS_API int64_t dfaiss_result_k(const dfaiss_result_t *result);
 
 /* float[queries][k]: squared L2 distances, or inner products (cosine: of the normalised vectors), by the index's metric. Undefined where id is -1. */
@@ -33,6 +33,8 @@ DFAISS_API const int32_t *dfaiss_result_indexes(const dfaiss_result_t *result);
 
 /* Hits of one query. 0 <= query < queries. */
 DFAISS_API int64_t dfaiss_result_count(const dfaiss_result_t *result, int64_t query);
+/* There are more vectors within the radius than the limit of the range search; false for other searches. */
+DFAISS_API bool dfaiss_result_truncated(const dfaiss_result_t *result, int64_t query);
 /* The metadata of a hit (0 <= hit < count), and its *size in bytes; NULL and 0 where it has none or none were asked for. */
 DFAISS_API const void *dfaiss_result_metadata(const dfaiss_result_t *result, int64_t query, int64_t hit, size_t *size);
 #ifdef __cplusplus

@@ -34,6 +34,19 @@ dfaiss_status_t result_create(void *block, size_t block_size, int64_t nq, int64_
     return DFAISS_OK;
 }
 
+dfaiss_status_t result_cut(dfaiss_result_t *result, int64_t limit, dfaiss_error_t *err) {
+    size_t nq = (size_t)result->hits.nq, kept = (size_t)limit, old = (size_t)result->hits.k;
+    result->truncated = malloc(nq * sizeof *result->truncated);
+    if (!result->truncated)
+        return error_memory(err, nq * sizeof *result->truncated, "a result");
+    for (size_t query = 0; query < nq; query++) {
+        result->truncated[query] = old > kept && result->hits.ids[query * old + kept] >= 0;
+        memmove(result->indexes + query * kept, result->indexes + query * old, kept * sizeof *result->indexes);
+    }
+    topk_cut(&result->hits, limit);
+    return DFAISS_OK;
+}
+
 dfaiss_status_t result_expect_metadata(dfaiss_result_t *result, dfaiss_error_t *err) {
     size_t hits = (size_t)result->hits.nq * (size_t)result->hits.k;
     result->metadata = calloc(hits, sizeof *result->metadata);
@@ -66,6 +79,7 @@ void dfaiss_result_destroy(dfaiss_result_t *result) {
     free(result->metadata);
     free(result->metadata_sizes);
     free(result->indexes);
+    free(result->truncated);
     memory_unmap(result->block, result->block_size);
     free(result);
 }
@@ -101,6 +115,10 @@ int64_t dfaiss_result_count(const dfaiss_result_t *result, int64_t query) {
             low = middle + 1;
     }
     return low;
+}
+
+bool dfaiss_result_truncated(const dfaiss_result_t *result, int64_t query) {
+    return result->truncated && result->truncated[query];
 }
 
 const void *dfaiss_result_metadata(const dfaiss_result_t *result, int64_t query, int64_t hit, size_t *size) {

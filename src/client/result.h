@@ -18,6 +18,7 @@ struct dfaiss_result {
     size_t block_size;
     topk_t hits;
     int32_t *indexes;         /* int32_t[nq][k] */
+    bool *truncated;          /* [nq]; NULL: no query is */
     const uint8_t **metadata; /* [nq][k], within the bodies; NULL: none were asked for */
     size_t *metadata_sizes;
     result_body_t *bodies;
@@ -25,6 +26,8 @@ struct dfaiss_result {
 
 /* Takes over the block, also on failure; all hits are of index 0. */
 CHECKED dfaiss_status_t result_create(void *block, size_t block_size, int64_t nq, int64_t k, dfaiss_result_t **out, dfaiss_error_t *err);
+/* Leaves each query `limit` hits, at most as many as it has room for, and marks those that had more. */
+CHECKED dfaiss_status_t result_cut(dfaiss_result_t *result, int64_t limit, dfaiss_error_t *err);
 /* Room for metadata. */
 CHECKED dfaiss_status_t result_expect_metadata(dfaiss_result_t *result, dfaiss_error_t *err);
 /* Takes over the body of an answer, also on failure. */

@@ -11,9 +11,18 @@
 #include "client/result.h"
 #include "message/search.h"
 
+/* Of a range search: servers look for one hit more than the limit, which tells whether there are more. */
+typedef struct range {
+    bool given;
+    float radius;
+    int64_t limit;
+} range_t;
+
 typedef struct search_request {
     dfaiss_request_t request;
-    int64_t nq, dim, k;
+    int64_t nq, dim;
+    int64_t k; /* that servers are asked for */
+    range_t range;
     bool metadata;
     int index_count;
     char (*indexes)[MESSAGE_NAME];
@@ -167,6 +176,8 @@ static dfaiss_status_t take_answers(search_request_t *search, dfaiss_error_t *er
         question_forget(search->questions[i]);
         search->questions[i] = NULL;
     }
+    if (search->range.given)
+        TRY(result_cut(search->result, search->range.limit, err));
     if (!search->metadata)
         return DFAISS_OK;
     return fetch_create(search->request.client, search->index_count, search->indexes, search->incarnations, search->result, &search->fetch, err);
@@ -195,19 +206,30 @@ dfaiss_status_t client_check_filter(const char *filter, dfaiss_error_t *err) {
     return DFAISS_OK;
 }
 
-static dfaiss_status_t check_sizes(int64_t nq, int64_t dim, int64_t k, const dfaiss_search_options_t *options, dfaiss_error_t *err) {
+/* name: what callers know the number of hits by. */
+static dfaiss_status_t check_hits(const char *name, int64_t hits, dfaiss_error_t *err) {
+    if (hits < 1 || hits > MESSAGE_SEARCH_MAX_K)
+        return error_set(err, DFAISS_ERR_ARG, name, "%s is %lld; it must be 1 to %d", name, (long long)hits, MESSAGE_SEARCH_MAX_K);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t check_sizes(int64_t nq, int64_t dim, const dfaiss_search_options_t *options, dfaiss_error_t *err) {
     size_t components, bytes;
     if (nq < 1 || dim < 1)
         return error_set(err, DFAISS_ERR_ARG, nq < 1 ? "nq" : "dim", "%lld queries of dimension %lld; both must be at least 1", (long long)nq,
                          (long long)dim);
     if (!size_multiply((size_t)nq, (size_t)dim, &components) || !size_multiply(components, sizeof(float), &bytes))
         return error_set(err, DFAISS_ERR_ARG, "nq", "%lld queries of dimension %lld: more than fits into memory", (long long)nq, (long long)dim);
-    if (k < 1 || k > MESSAGE_SEARCH_MAX_K)
-        return error_set(err, DFAISS_ERR_ARG, "k", "k is %lld; it must be 1 to %d", (long long)k, MESSAGE_SEARCH_MAX_K);
     if (options->nprobe < 0)
-        return error_set(err, DFAISS_ERR_ARG, "nprobe", "nprobe is %lld; it must be at least 1, or 0 for the configured one",
-                         (long long)options->nprobe);
+        return error_set(err, DFAISS_ERR_ARG, "nprobe", "nprobe is %lld; it must be at least 1, or 0 for the usual one", (long long)options->nprobe);
     return options->filter ? client_check_filter(options->filter, err) : DFAISS_OK;
+}
+
+static dfaiss_status_t check_range(const range_t *range, dfaiss_error_t *err) {
+    TRY(check_hits("limit", range->limit, err));
+    if (!isfinite(range->radius))
+        return error_set(err, DFAISS_ERR_ARG, "radius", "the radius is %g; it must be finite", (double)range->radius);
+    return DFAISS_OK;
 }
 
 static dfaiss_status_t check_indexes(const dfaiss_client_t *client, int index_count, const char *const *indexes, dfaiss_error_t *err) {
@@ -248,6 +270,8 @@ static dfaiss_status_t ask(dfaiss_client_t *client, search_request_t *search, in
         .nprobe = options->nprobe,
         .filter = options->filter,
         .filter_size = options->filter ? strlen(options->filter) : 0,
+        .has_radius = search->range.given,
+        .radius = search->range.radius,
     };
     memcpy(message.index, search->indexes[index], sizeof message.index);
     bytes_writer_t body = {0};
@@ -266,21 +290,24 @@ static void take_back(dfaiss_client_t *client, search_request_t *search) {
     destroy(&search->request);
 }
 
-dfaiss_status_t dfaiss_search_start(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim,
-                                    const float *queries, int64_t k, const dfaiss_search_options_t *options, dfaiss_request_t **out,
-                                    dfaiss_error_t *err) {
+/* range NULL: the k nearest. */
+static dfaiss_status_t start(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim, const float *queries,
+                             int64_t k, const range_t *range, const dfaiss_search_options_t *options, dfaiss_request_t **out, dfaiss_error_t *err) {
     static const dfaiss_search_options_t usual_options = {0};
     TRY(check_indexes(client, index_count, indexes, err));
     if (!queries || !out)
         return error_null(err, queries ? "out" : "queries");
     options = options ? options : &usual_options;
-    TRY(check_sizes(nq, dim, k, options, err));
+    TRY(check_sizes(nq, dim, options, err));
+    TRY(range ? check_range(range, err) : check_hits("k", k, err));
     search_request_t *search = allocate(index_count, indexes);
     if (!search)
         return error_memory(err, sizeof *search, "a search");
     search->nq = nq;
     search->dim = dim;
-    search->k = k;
+    search->k = range ? range->limit + 1 : k;
+    if (range)
+        search->range = *range;
     search->metadata = options->metadata;
     for (int i = 0; i < index_count; i++) {
         dfaiss_status_t status = ask(client, search, i, queries, options, err);
@@ -294,11 +321,28 @@ dfaiss_status_t dfaiss_search_start(dfaiss_client_t *client, int index_count, co
     return DFAISS_OK;
 }
 
+dfaiss_status_t dfaiss_search_start(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim,
+                                    const float *queries, int64_t k, const dfaiss_search_options_t *options, dfaiss_request_t **out,
+                                    dfaiss_error_t *err) {
+    return start(client, index_count, indexes, nq, dim, queries, k, NULL, options, out, err);
+}
+
 dfaiss_status_t dfaiss_search(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim, const float *queries,
                               int64_t k, const dfaiss_search_options_t *options, dfaiss_result_t **out, dfaiss_error_t *err) {
     dfaiss_request_t *request = NULL;
     if (!out)
         return error_null(err, "out");
     TRY(dfaiss_search_start(client, index_count, indexes, nq, dim, queries, k, options, &request, err));
+    return dfaiss_request_wait(request, out, err);
+}
+
+dfaiss_status_t dfaiss_range_search(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim,
+                                    const float *queries, float radius, int64_t limit, const dfaiss_search_options_t *options, dfaiss_result_t **out,
+                                    dfaiss_error_t *err) {
+    dfaiss_request_t *request = NULL;
+    range_t range = {.given = true, .radius = radius, .limit = limit};
+    if (!out)
+        return error_null(err, "out");
+    TRY(start(client, index_count, indexes, nq, dim, queries, 0, &range, options, &request, err));
     return dfaiss_request_wait(request, out, err);
 }

@@ -14,10 +14,12 @@ typedef struct message_search {
     uint64_t incarnation; /* of the index, as the lead knows it, so that all servers search the same; 0: a client's, whichever is there */
     int64_t nq;
     int64_t dim;
-    int64_t k;
-    int64_t nprobe;     /* 0: as configured */
+    int64_t k;          /* with a radius one more than the client asked for, which tells whether there are more */
+    int64_t nprobe;     /* 0: as configured; with a radius: all lists */
     const char *filter; /* char[filter_size]: an expression; NULL: none; borrowed from the message when decoded */
     size_t filter_size;
+    bool has_radius;  /* hits must be better than radius */
+    float radius;     /* finite */
     uint64_t updates; /* of the index that the lead knows to have brought their new vectors to where they belong */
 } message_search_t;
 

@@ -115,6 +115,8 @@ static dfaiss_status_t make_lead_request(server_t *server, request_t *request, l
         status = check_queries(hosted, &asked->search, message->bulk, err);
     if (status == DFAISS_OK && asked->search.filter)
         status = shard_check_filter(hosted->shard, asked->search.filter, asked->search.filter_size, err);
+    if (status == DFAISS_OK && asked->search.has_radius)
+        status = shard_check_radius(hosted->shard, err);
     if (status == DFAISS_OK && !topk_bytes(asked->search.nq, asked->search.k, &asked->hit_bytes))
         status = error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)asked->search.nq,
                            (long long)asked->search.k);
@@ -209,9 +211,13 @@ static bool same_filter(const message_search_t *a, const message_search_t *b) {
     return a->filter_size == b->filter_size && (a->filter_size == 0 || memcmp(a->filter, b->filter, a->filter_size) == 0);
 }
 
+static bool same_radius(const message_search_t *a, const message_search_t *b) {
+    return a->has_radius == b->has_radius && (!a->has_radius || a->radius == b->radius);
+}
+
 static bool same_search(const message_search_t *a, const message_search_t *b) {
     return a->k == b->k && a->dim == b->dim && a->nprobe == b->nprobe && a->incarnation == b->incarnation && strcmp(a->index, b->index) == 0 &&
-           same_filter(a, b);
+           same_filter(a, b) && same_radius(a, b);
 }
 
 static int tiles_of_client(const lead_t *lead, int rank) {

@@ -74,6 +74,8 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, bo
         .nprobe = message.nprobe,
         .filter = message.filter,
         .filter_size = message.filter_size,
+        .has_radius = message.has_radius,
+        .radius = message.radius,
         .updates = message.updates,
     };
     dfaiss_status_t status = shard_search_create(hosted->shard, &question, &active->search, err);

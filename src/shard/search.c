@@ -16,6 +16,8 @@ struct shard_search {
     team_t *team; /* the engine's */
     const float *queries;
     int64_t nq, k, effort;
+    bool has_radius;
+    float radius;
     shard_filter_t *filter; /* NULL: none */
     uint64_t updates;       /* of the question */
     bitmap_t *allowed;      /* rows that may be found, shared; NULL: all */
@@ -71,6 +73,14 @@ dfaiss_status_t shard_check_filter(shard_t *shard, const char *text, size_t size
     return DFAISS_OK;
 }
 
+dfaiss_status_t shard_check_radius(const shard_t *shard, dfaiss_error_t *err) {
+    if (!shard->template || engine_template_class(shard->template) != ENGINE_OPAQUE)
+        return DFAISS_OK;
+    return error_set(err, DFAISS_ERR_UNSUPPORTED, shard->name,
+                     "index '%s' is of kind '%s', which cannot do a range search (dfaiss_range_search); flat, SQ, PQ, IVF and HNSW indexes can",
+                     shard->name, index_config_kind(shard->config));
+}
+
 dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *question, shard_search_t **out, dfaiss_error_t *err) {
     TRY(check_queries(shard, question, err));
     shard_search_t *search = calloc(1, sizeof *search);
@@ -81,7 +91,9 @@ dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *ques
     search->nq = question->nq;
     search->k = question->k;
     search->updates = question->updates;
-    search->effort = question->nprobe ? question->nprobe : shard->nprobe;
+    search->has_radius = question->has_radius;
+    search->radius = question->radius;
+    search->effort = question->nprobe ? question->nprobe : question->has_radius ? INT64_MAX : shard->nprobe;
     dfaiss_status_t status = DFAISS_OK;
     if (question->filter)
         status = shard_filters_use(&shard->filters, shard->schema, question->filter, question->filter_size, &search->filter, err);
@@ -136,16 +148,17 @@ static dfaiss_status_t make_allowed(const shard_search_t *search, bitmap_t **out
 }
 
 /* What the search may find of the rows that there are now. */
-static dfaiss_status_t restrict_to_allowed(shard_search_t *search, dfaiss_error_t *err) {
+static dfaiss_status_t restrict_hits(shard_search_t *search, dfaiss_error_t *err) {
     TRY(make_allowed(search, &search->allowed, err));
-    if (!search->allowed)
+    if (!search->allowed && !search->has_radius)
         return DFAISS_OK;
-    engine_restriction_t restriction = {
-        .allowed = search->allowed->words,
-        .rows = search->allowed->rows,
-        .allowed_rows = bitmap_count(search->allowed, 0, search->allowed->rows),
-    };
-    search->empty = restriction.allowed_rows == 0;
+    engine_restriction_t restriction = {.has_radius = search->has_radius, .radius = search->radius};
+    if (search->allowed) {
+        restriction.allowed = search->allowed->words;
+        restriction.rows = search->allowed->rows;
+        restriction.allowed_rows = bitmap_count(search->allowed, 0, search->allowed->rows);
+        search->empty = restriction.allowed_rows == 0;
+    }
     return engine_search_restrict(search->engine, &restriction, err);
 }
 
@@ -157,7 +170,7 @@ static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
         TRY(engine_search_create(shard->template, shard->team, &search->engine, err));
     search->team = shard->team;
     TRY(engine_search_begin(search->engine, search->nq, search->queries, search->k, search->effort, err));
-    TRY(restrict_to_allowed(search, err));
+    TRY(restrict_hits(search, err));
     search->begun = true;
     search->end = shard->rows.rows;
     shard->searches++;

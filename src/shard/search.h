@@ -12,14 +12,18 @@ typedef struct shard_question {
     int64_t dim;
     const float *queries; /* float[nq][dim]; borrowed until shard_search_destroy */
     int64_t k;
-    int64_t nprobe;     /* 0: as configured */
+    int64_t nprobe;     /* 0: as configured; with a radius: all lists */
     const char *filter; /* char[filter_size]: an expression that hits match; NULL: none; borrowed for the call */
     size_t filter_size;
+    bool has_radius; /* range search: hits are better than radius */
+    float radius;
     uint64_t updates; /* that whoever leads the search knows to have brought their new rows */
 } shard_question_t;
 
 /* ERR_ARG: the filter of a question is wrong; text and `where` say at which place. */
 CHECKED dfaiss_status_t shard_check_filter(shard_t *shard, const char *filter, size_t filter_size, dfaiss_error_t *err);
+/* ERR_UNSUPPORTED: this kind of index cannot search within a radius, whether it has indexed anything yet or not. */
+CHECKED dfaiss_status_t shard_check_radius(const shard_t *shard, dfaiss_error_t *err);
 
 /* ERR_ARG where dim differs or the filter is wrong, ERR_DATA where a value is not finite. */
 CHECKED dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *question, shard_search_t **out, dfaiss_error_t *err);

@@ -33,6 +33,22 @@ void topk_clear(topk_t *hits) {
     memset(hits->servers, 0xff, count * sizeof *hits->servers);
 }
 
+static void cut_array(void *to, const void *from, size_t size, const topk_t *hits, int64_t k) {
+    size_t kept = (size_t)k * size, old = (size_t)hits->k * size;
+    for (size_t query = 0; query < (size_t)hits->nq; query++)
+        memmove((uint8_t *)to + query * kept, (const uint8_t *)from + query * old, kept);
+}
+
+/* From the front to the back: everything moves towards the front. */
+void topk_cut(topk_t *hits, int64_t k) {
+    topk_t cut = topk_view(hits->ids, hits->nq, k);
+    cut_array(cut.ids, hits->ids, sizeof *cut.ids, hits, k);
+    cut_array(cut.rows, hits->rows, sizeof *cut.rows, hits, k);
+    cut_array(cut.scores, hits->scores, sizeof *cut.scores, hits, k);
+    cut_array(cut.servers, hits->servers, sizeof *cut.servers, hits, k);
+    *hits = cut;
+}
+
 /* The hits of one query. */
 typedef struct list {
     int64_t *ids, *rows;

@@ -23,6 +23,8 @@ bool topk_bytes(int64_t nq, int64_t k, size_t *bytes);
 topk_t topk_view(void *block, int64_t nq, int64_t k);
 /* All ids -1. */
 void topk_clear(topk_t *hits);
+/* Keeps the first k hits of each query, at the beginning of the same block; k is at most what it is now. */
+void topk_cut(topk_t *hits, int64_t k);
 
 /* into = the best k of into and from, for each query; an id that is in both stays once, with its better score. larger_is_better: inner products.
  * Same nq and k. scratch: a topk block for one query (topk_bytes(1, k)). */

@@ -69,13 +69,34 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+/* How many of the candidates lie within the radius; near_by counts as inside or as outside those that rounding may put on the other side. */
+static int64_t within(const candidates_t *candidates, double radius, bool near_by) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < candidates->count; i++) {
+        double score = candidates->items[i].score;
+        count += near(score, radius) ? near_by : ahead(candidates->larger, score, radius);
+    }
+    return count;
+}
+
 static void check_count(const model_question_t *question, const candidates_t *candidates, const dfaiss_result_t *result, int64_t query) {
     int64_t count = dfaiss_result_count(result, query), k = question->k;
+    bool truncated = dfaiss_result_truncated(result, query);
     if (!question->range) {
         /* Lists that are not probed may hold some, except where a filter asks for them. */
         int64_t there = least(k, candidates->count);
         if (count > there || (count < there && (question->exact || question->filter)))
             fail_msg("%lld hits for k %lld and %lld rows that match", (long long)count, (long long)k, (long long)candidates->count);
+        assert_false(truncated);
+    } else if (question->exact) {
+        int64_t inside = within(candidates, question->radius, false), at_most = within(candidates, question->radius, true);
+        if (count < least(k, inside) || count > least(k, at_most))
+            fail_msg("%lld hits within the radius, limit %lld; there are %lld", (long long)count, (long long)k, (long long)inside);
+        if (inside == at_most)
+            assert_int_equal(truncated, inside > k);
+    } else {
+        assert_true(count <= least(k, candidates->count));
+        assert_true(!truncated || count == k);
     }
 }
 
@@ -121,6 +142,8 @@ static void check_hit(const model_question_t *question, const candidates_t *cand
     if (question->exact && !(near(candidates->items[i].score, score) && near(hit->score, score)))
         fail_msg("hit %lld is id %lld of index %d with score %g; its score is %g, and the best there is %g", (long long)i, (long long)id, index,
                  score, hit->score, candidates->items[i].score);
+    if (question->range)
+        assert_true(ahead(candidates->larger, score, question->radius));
     const void *metadata = dfaiss_result_metadata(result, query, i, &size);
     check_metadata(question, hit, metadata, size);
 }

@@ -329,6 +329,7 @@ const model_call_t model_calls[] = {
     {"flush", 3, model_slot_exists, flush},
     {"search", 12, model_slot_exists, model_call_search},
     {"search several", 3, model_slot_exists, model_call_search_several},
+    {"range search", 5, model_slot_exists, model_call_range_search},
     {"requests", 4, model_slot_exists, model_call_requests},
     {"look", 3, model_slot_exists, look},
     {"look at ids", 2, model_slot_exists, look_at_ids},

@@ -84,6 +84,7 @@ void model_turn_ok(const model_turn_t *turn, dfaiss_status_t status);
 /* Searches a slot with a query of one's own. */
 void model_call_search(model_turn_t *turn);
 void model_call_search_several(model_turn_t *turn);
+void model_call_range_search(model_turn_t *turn);
 void model_call_requests(model_turn_t *turn);
 
 void model_call_add(model_turn_t *turn);

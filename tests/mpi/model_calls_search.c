@@ -99,6 +99,9 @@ static void check_search(const search_t *search, const dfaiss_result_t *result) 
 
 static dfaiss_status_t run_search(const search_t *search, dfaiss_result_t **result) {
     int64_t dim = search->slots[0]->model.dim;
+    if (search->range)
+        return dfaiss_range_search(job.client, search->slot_count, search->names, search->nq, dim, search->queries, search->radius, search->k,
+                                   &search->options, result, &job.error);
     return dfaiss_search(job.client, search->slot_count, search->names, search->nq, dim, search->queries, search->k, &search->options, result,
                          &job.error);
 }
@@ -163,4 +166,8 @@ void model_call_requests(model_turn_t *turn) {
         }
         clear_search(&searches[other]);
     }
+}
+
+void model_call_range_search(model_turn_t *turn) {
+    search_slots(turn, &(search_t){.slots = {turn->slot}, .slot_count = 1}, true);
 }

@@ -199,6 +199,25 @@ static void lays_out_one_block(void **state) {
     assert_false(topk_bytes(2, -1, &bytes));
 }
 
+static void keeps_the_first_hits_of_each_query(void **state) {
+    (void)state;
+    random_state_t random = random_stream(12, 0);
+    topk_t hits = make(4, 7), before = make(4, 7);
+    size_t bytes;
+    fill(&hits, &random, 3, 100, 50);
+    assert_true(topk_bytes(4, 7, &bytes));
+    memcpy(before.ids, hits.ids, bytes);
+    topk_cut(&hits, 5);
+    assert_int_equal(hits.k, 5);
+    assert_ptr_equal(hits.rows, hits.ids + 20);
+    for (int64_t i = 0; i < 20; i++) {
+        hit_t cut = hit_at(&hits, i), whole = hit_at(&before, i / 5 * 7 + i % 5);
+        assert_memory_equal(&cut, &whole, sizeof cut);
+    }
+    free(hits.ids);
+    free(before.ids);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merges_as_sorting_would),
@@ -206,6 +225,7 @@ int main(void) {
         cmocka_unit_test(moves_row_and_server_with_the_id),
         cmocka_unit_test(an_empty_answer_changes_nothing),
         cmocka_unit_test(lays_out_one_block),
+        cmocka_unit_test(keeps_the_first_hits_of_each_query),
     };
     return cmocka_run_group_tests_name("topk", tests, NULL, NULL);
 }
