@@ -16,25 +16,16 @@
 #include "base/log.h"
 #include "checkpoint/lease.h"
 #include "checkpoint/manifest_json.h"
+#include "config/index_name.h"
 
-enum { NAME_MOST = 200, MANIFEST_BYTES_MOST = 1 << 28 };
+enum { MANIFEST_BYTES_MOST = 1 << 28 };
 
 static const char manifest_name[] = "manifest.json";
 
 /* ---- names and paths ---- */
 
-dfaiss_status_t manifest_check_name(const char *name, dfaiss_error_t *err) {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t length = strlen(name);
-    if (length < 1 || length > NAME_MOST || strspn(name, allowed) != length || name[0] == '.' || name[0] == '-')
-        return error_set(err, DFAISS_ERR_ARG, name,
-                         "the index name \"%.220s\" is not allowed: expected 1 to %d letters, digits, '.', '_' or '-', not starting with '.' or '-'",
-                         name, NAME_MOST);
-    return DFAISS_OK;
-}
-
 dfaiss_status_t manifest_index_path(const char *storage, const char *index, char *path, size_t capacity, dfaiss_error_t *err) {
-    TRY(manifest_check_name(index, err));
+    TRY(index_name_check(index, err));
     return file_join(path, capacity, storage, index, err);
 }
 
@@ -242,7 +233,7 @@ dfaiss_status_t manifest_commit(const char *storage, const char *index, const ma
     manifest_t old = {0}, next = {0};
     if (keep < 1)
         return error_set(err, DFAISS_ERR_ARG, index, "keep_generations is %" PRId64 "; expected at least 1", keep);
-    TRY(manifest_check_name(index, err));
+    TRY(index_name_check(index, err));
     TRY(manifest_check_generation(generation, DFAISS_ERR_ARG, index, err));
     dfaiss_status_t status = read_old(storage, index, replace, &old, err);
     const manifest_generation_t *newest = manifest_newest(&old);

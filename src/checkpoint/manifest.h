@@ -37,9 +37,6 @@ typedef struct manifest {
     manifest_generation_t *generations; /* ascending numbers; owned */
 } manifest_t;
 
-/* Is `name` fit for an index: 1 to 200 characters of letters, digits, '.', '_', '-', not starting with '.' or '-'. ERR_ARG otherwise. */
-CHECKED dfaiss_status_t manifest_check_name(const char *name, dfaiss_error_t *err);
-
 /* STORAGE/INDEX, STORAGE/INDEX/gNNNNNN, and a shard's file in it. */
 CHECKED dfaiss_status_t manifest_index_path(const char *storage, const char *index, char *path, size_t capacity, dfaiss_error_t *err);
 CHECKED dfaiss_status_t manifest_generation_path(const char *storage, const char *index, int64_t generation, char *path, size_t capacity,

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "checkpoint/manifest.h"
+#include "config/index_name.h"
 
 enum {
     KEY_QUERIES = 256,
@@ -139,7 +139,7 @@ static dfaiss_status_t check(const bench_options_t *options, dfaiss_error_t *err
     TRY(argument_require(options->search.index != NULL, "bench", "--index NAME", err));
     TRY(argument_require(options->search.queries != NULL, "bench", "--queries FILE", err));
     TRY(raw_options_check(&options->search.raw, err));
-    TRY(manifest_check_name(options->search.index, err));
+    TRY(index_name_check(options->search.index, err));
     int64_t runs = bench_options_runs(options);
     if (runs > MOST_RUNS)
         return error_set(err, DFAISS_ERR_ARG, "--batch", "the lists have %lld combinations; up to %d are measured in one run", (long long)runs,

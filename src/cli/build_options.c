@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "checkpoint/manifest.h"
+#include "config/index_name.h"
 
 enum { KEY_CONFIG = 256, KEY_DATA, KEY_IDS, KEY_METADATA, KEY_OVERWRITE, KEY_APPEND, KEY_TIMEOUT };
 
@@ -73,7 +73,7 @@ static dfaiss_status_t check(const build_options_t *options, dfaiss_error_t *err
     if (options->overwrite && options->append)
         return error_set(err, DFAISS_ERR_ARG, "--append", "--overwrite and --append exclude each other");
     TRY(raw_options_check(&options->raw, err));
-    return manifest_check_name(options->index, err);
+    return index_name_check(options->index, err);
 }
 
 dfaiss_status_t build_options_parse(program_t *program, int argc, char **argv, build_options_t *options, bool *helped, dfaiss_error_t *err) {

@@ -4,6 +4,7 @@
 #include "checkpoint/generation.h"
 #include "cli/arguments.h"
 #include "cli/report.h"
+#include "config/index_name.h"
 
 static const arguments_t arguments = {
     .command = "drop", .help = "Removes an index and all its files.", .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX};
@@ -16,7 +17,7 @@ dfaiss_status_t command_drop(program_t *program, int argc, char **argv, dfaiss_e
         return DFAISS_OK;
     TRY(argument_require(common.storage != NULL, "drop", "--storage DIR", err));
     TRY(argument_require(common.index != NULL, "drop", "--index NAME", err));
-    TRY(manifest_check_name(common.index, err));
+    TRY(index_name_check(common.index, err));
     TRY(generation_remove_all(common.storage, common.index, err));
     if (program->json)
         return report_json(program, json_pack("{s:s, s:b}", "index", common.index, "dropped", 1), err);

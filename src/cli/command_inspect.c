@@ -18,6 +18,7 @@
 #include "cli/inspect_print.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "config/index_name.h"
 
 enum { KEY_VERIFY = 256 };
 
@@ -239,7 +240,7 @@ dfaiss_status_t command_inspect(program_t *program, int argc, char **argv, dfais
         return DFAISS_OK;
     TRY(argument_require(common.storage != NULL, "inspect", "--storage DIR", err));
     if (common.index)
-        TRY(manifest_check_name(common.index, err));
+        TRY(index_name_check(common.index, err));
     json_t *indexes = json_array();
     if (!indexes)
         return no_memory(err);

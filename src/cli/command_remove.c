@@ -3,13 +3,13 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "checkpoint/manifest.h"
 #include "cli/arguments.h"
 #include "cli/job.h"
 #include "cli/launch.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/saved_index.h"
+#include "config/index_name.h"
 #include "dataset/id_file.h"
 
 enum { KEY_IDS = 256, KEY_FILTER, KEY_TIMEOUT };
@@ -60,7 +60,7 @@ static dfaiss_status_t parse(program_t *program, int argc, char **argv, remove_o
         TRY(argument_require(parsed.ids || parsed.filter, "remove", "--ids FILE or --filter EXPR", err));
         if (parsed.ids && parsed.filter)
             return error_set(err, DFAISS_ERR_ARG, "--filter", "--ids and --filter are both given; one of them is expected");
-        TRY(manifest_check_name(parsed.common.index, err));
+        TRY(index_name_check(parsed.common.index, err));
     }
     *options = parsed;
     return DFAISS_OK;

@@ -6,10 +6,10 @@
 #include <hdf5.h>
 
 #include "base/memory.h"
-#include "checkpoint/manifest.h"
 #include "cli/arguments.h"
 #include "cli/launch.h"
 #include "cli/report.h"
+#include "config/index_name.h"
 
 enum { KEY_LOAD = 1 };
 
@@ -25,7 +25,7 @@ static const struct argp_option options[] = {
 
 static dfaiss_status_t set(void *context, const argument_t *argument, dfaiss_error_t *err) {
     serve_options_t *serve = context;
-    TRY(manifest_check_name(argument->value, err));
+    TRY(index_name_check(argument->value, err));
     const char **grown = realloc(serve->load, ((size_t)serve->load_count + 1) * sizeof *grown);
     if (!grown)
         return error_memory(err, ((size_t)serve->load_count + 1) * sizeof *grown, "the names of indexes");

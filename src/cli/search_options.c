@@ -1,6 +1,6 @@
 #include "cli/search_options.h"
 
-#include "checkpoint/manifest.h"
+#include "config/index_name.h"
 
 enum { KEY_QUERIES = 256, KEY_NPROBE, KEY_FILTER, KEY_BATCH, KEY_GROUNDTRUTH, KEY_OUTPUT, KEY_TIMEOUT };
 enum { MOST_K = 1 << 20, MOST_NPROBE = 1 << 24, DEFAULT_K = 10 };
@@ -68,7 +68,7 @@ dfaiss_status_t search_options_parse(program_t *program, int argc, char **argv, 
         TRY(argument_require(parsed.index != NULL, "search", "--index NAME", err));
         TRY(argument_require(parsed.queries != NULL, "search", "--queries FILE", err));
         TRY(raw_options_check(&parsed.raw, err));
-        TRY(manifest_check_name(parsed.index, err));
+        TRY(index_name_check(parsed.index, err));
     }
     *options = parsed;
     return DFAISS_OK;

@@ -5,6 +5,7 @@
 
 #include "client/bulk_load.h"
 #include "client/client_internal.h"
+#include "config/index_name.h"
 #include "transport/public_world.h"
 
 static const dfaiss_client_options_t usual_options = {.timeout = 300, .long_timeout = 0};
@@ -105,9 +106,6 @@ dfaiss_status_t client_check_broken(const dfaiss_client_t *client, dfaiss_error_
 dfaiss_status_t client_check(const dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {
     if (!client || !index)
         return error_null(err, client ? "index" : "client");
-    if (!index[0])
-        return error_set(err, DFAISS_ERR_ARG, "index", "the name of an index is empty");
-    if (strlen(index) >= MESSAGE_NAME)
-        return error_set(err, DFAISS_ERR_ARG, "index", "the name of an index has %zu characters; at most 200 are allowed", strlen(index));
+    TRY(index_name_check(index, err));
     return client_check_broken(client, err);
 }

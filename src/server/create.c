@@ -1,5 +1,6 @@
 /* CREATE: a new index on all servers. */
 #include "checkpoint/manifest.h"
+#include "config/index_name.h"
 #include "message/create.h"
 #include "server/server_internal.h"
 
@@ -65,7 +66,7 @@ static dfaiss_status_t check(server_t *server, request_t *request, dfaiss_error_
     bytes_writer_t argument = {.data = request->message.body, .size = request->message.body_size};
     message_create_t message;
     index_config_t *config = NULL;
-    TRY(manifest_check_name(request->index, err));
+    TRY(index_name_check(request->index, err));
     if (hosted_find(server, request->index))
         return error_set(err, DFAISS_ERR_EXISTS, request->index, "index '%s' is on the servers already", request->index);
     TRY(parse(&argument, &message, &config, err));

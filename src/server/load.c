@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "checkpoint/generation.h"
+#include "config/index_name.h"
 #include "message/load.h"
 #include "message/named.h"
 #include "server/override.h"
@@ -327,7 +328,7 @@ static dfaiss_status_t choose_storage(server_t *server, const message_load_t *as
 static dfaiss_status_t find_generation(server_t *server, request_t *request, dfaiss_error_t *err) {
     message_load_t asked;
     TRY(message_load_decode(request->message.body, request->message.body_size, &asked, err));
-    TRY(manifest_check_name(asked.index, err));
+    TRY(index_name_check(asked.index, err));
     if (hosted_find(server, asked.index) && !asked.force)
         return error_set(err, DFAISS_ERR_EXISTS, asked.index, "index '%s' is on the servers already", asked.index);
     char *storage = NULL;

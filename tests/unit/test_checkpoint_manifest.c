@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "checkpoint/manifest.h"
+#include "config/index_name.h"
 
 static char storage[PATH_MAX / 4];
 static dfaiss_error_t err;
@@ -99,13 +100,13 @@ static void test_names(void **state) {
     char longest[202];
     memset(longest, 'a', sizeof longest);
     longest[200] = 0;
-    assert_ok(manifest_check_name("Wiki.2024_a-b", &err), err);
-    assert_ok(manifest_check_name(longest, &err), err);
+    assert_ok(index_name_check("Wiki.2024_a-b", &err), err);
+    assert_ok(index_name_check(longest, &err), err);
     longest[200] = 'a';
     longest[201] = 0;
     const char *wrong[] = {"", ".", "..", ".hidden", "-x", "a/b", "a b", "../a", "\xc3\xa4", "a\n", longest};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_fails(manifest_check_name(wrong[i], &err), DFAISS_ERR_ARG, err, "not allowed");
+        assert_fails(index_name_check(wrong[i], &err), DFAISS_ERR_ARG, err, "not allowed");
 }
 
 static void test_paths(void **state) {
