@@ -12,6 +12,7 @@
 enum {
     TILE_QUERIES = 256,
     TILE_HIT_BYTES = 8 << 20, /* bounds queries x k where k is large */
+    HIT_BYTES_UNASKED = 64 << 20,
     TILES_UNDER_WAY = 4,
     TILES_OF_ONE_CLIENT = 2, /* so that one with many queries, in one request or in several, leaves room for another's few */
 };
@@ -102,6 +103,21 @@ static dfaiss_status_t check_queries(const hosted_t *hosted, const message_searc
     return DFAISS_OK;
 }
 
+/* Mapping takes no memory yet: where an answer is large, what is free is looked at first, or filling it in would end the server. */
+static dfaiss_status_t take_memory_for_hits(lead_request_t *asked, dfaiss_error_t *err) {
+    size_t bytes;
+    if (!topk_bytes(asked->search.nq, asked->search.k, &bytes))
+        return error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)asked->search.nq,
+                         (long long)asked->search.k);
+    size_t available = bytes > HIT_BYTES_UNASKED ? memory_available() : SIZE_MAX;
+    if (bytes > available)
+        return error_set(err, DFAISS_ERR_MEMORY, "k", "the hits of %lld queries with k %lld need %zu bytes of memory; the server has %zu free",
+                         (long long)asked->search.nq, (long long)asked->search.k, bytes, available);
+    asked->hits = memory_map(bytes);
+    asked->hit_bytes = asked->hits ? bytes : 0;
+    return asked->hits ? DFAISS_OK : error_memory(err, bytes, "the hits of a search");
+}
+
 static dfaiss_status_t make_lead_request(server_t *server, request_t *request, lead_request_t **out, dfaiss_error_t *err) {
     transport_message_t *message = &request->message;
     lead_request_t *asked = calloc(1, sizeof *asked);
@@ -117,11 +133,8 @@ static dfaiss_status_t make_lead_request(server_t *server, request_t *request, l
         status = shard_check_filter(hosted->shard, asked->search.filter, asked->search.filter_size, err);
     if (status == DFAISS_OK && asked->search.has_radius)
         status = shard_check_radius(hosted->shard, err);
-    if (status == DFAISS_OK && !topk_bytes(asked->search.nq, asked->search.k, &asked->hit_bytes))
-        status = error_set(err, DFAISS_ERR_ARG, "k", "%lld queries with k %lld: the answer does not fit", (long long)asked->search.nq,
-                           (long long)asked->search.k);
-    if (status == DFAISS_OK && !(asked->hits = memory_map(asked->hit_bytes)))
-        status = error_memory(err, asked->hit_bytes, "the hits of a search");
+    if (status == DFAISS_OK)
+        status = take_memory_for_hits(asked, err);
     if (status != DFAISS_OK) {
         free_lead_request(asked);
         return status;

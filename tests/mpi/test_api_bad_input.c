@@ -79,6 +79,16 @@ static void test_wrong_searches(void **state) {
     search_fails(own, 1, DIM, base, K, &(dfaiss_search_options_t){.nprobe = -2}, DFAISS_ERR_ARG, "-2");
 }
 
+/* 5 TB of hits: more than any server has. */
+static void test_answers_that_are_too_large(void **state) {
+    (void)state;
+    enum { MANY = 200000, LARGEST = 1 << 20 };
+    float *queries = calloc((size_t)MANY * DIM, sizeof *queries);
+    assert_non_null(queries);
+    search_fails(own, MANY, DIM, queries, LARGEST, NULL, DFAISS_ERR_MEMORY, "1048576");
+    free(queries);
+}
+
 static void test_missing_arguments_of_a_search(void **state) {
     (void)state;
     dfaiss_result_t *result = UNTOUCHED;
@@ -319,6 +329,7 @@ static void test_wrong_removals(void **state) {
 static int run(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_searches),
+        cmocka_unit_test(test_answers_that_are_too_large),
         cmocka_unit_test(test_missing_arguments_of_a_search),
         cmocka_unit_test(test_searches_over_indexes_that_differ),
         cmocka_unit_test(test_wrong_ids),
