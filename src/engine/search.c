@@ -73,7 +73,8 @@ static void transform_some(void *context, int64_t task, int thread) {
 
 static dfaiss_status_t transform_queries(engine_search_t *search, dfaiss_error_t *err) {
     search->inner_queries = search->queries.data;
-    if (!search->template->layout.transformed)
+    /* An untrained transform cannot be applied, and without a store nothing asks for what it makes. */
+    if (!search->template->layout.transformed || !engine_template_trained(search->template))
         return DFAISS_OK;
     TRY(scratch_need(&search->transformed, (size_t)search->nq * (size_t)search->template->inner_dim, sizeof(float), err));
     transform_run_t run = {.search = search, .code = SHIM_OK};

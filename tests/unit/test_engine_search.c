@@ -272,6 +272,30 @@ static void buffers_are_scanned_untransformed(void **state) {
     close_world(&world);
 }
 
+/* Before training too, when no transform can be applied. */
+static void buffers_are_scanned_before_training(void **state) {
+    (void)state;
+    static const char *const factories[] = {"PCA8,Flat", "OPQ4_16,IVF16,PQ4"};
+    dfaiss_error_t err;
+    for (size_t f = 0; f < sizeof factories / sizeof *factories; f++) {
+        world_t world = open_world(engine_config("Flat", 32, CONFIG_METRIC_l2), 1500, 25, 2);
+        index_config_t config = engine_config(factories[f], 32, CONFIG_METRIC_l2);
+        int64_t *expected = malloc((size_t)(world.nq * world.k) * sizeof *expected);
+        brute_force(&world, world.n, world.x, expected);
+        engine_template_t *trained = world.template;
+        assert_ok(engine_template_create(&config, world.n, &world.template, &err), err);
+        assert_false(engine_template_trained(world.template));
+        open_search(&world, 2);
+        assert_ok(engine_search_begin(world.search, world.nq, world.queries, world.k, world.effort, &err), err);
+        scan_buffer(&world, ELEMENT_f32, world.x, 0, world.n, NEVER);
+        engine_search_end(world.search, world.scores, world.rows);
+        assert_nearest_rows(&world, expected);
+        free(expected);
+        close_world(&world);
+        engine_template_destroy(trained);
+    }
+}
+
 /* faiss takes memory for as many candidates or lists as it is asked for, and ends the process where there is none. */
 static void no_effort_is_too_large(void **state) {
     (void)state;
@@ -380,6 +404,7 @@ int main(void) {
         cmocka_unit_test(buffered_vectors_are_found),
         cmocka_unit_test(rows_in_both_appear_once),
         cmocka_unit_test(buffers_are_scanned_untransformed),
+        cmocka_unit_test(buffers_are_scanned_before_training),
         cmocka_unit_test(no_effort_is_too_large),
         cmocka_unit_test(empty_stores_and_large_k_are_fine),
         cmocka_unit_test(whole_stores_are_found),
