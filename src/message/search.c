@@ -14,6 +14,7 @@ void message_search_encode(const message_search_t *message, bytes_writer_t *out)
     bytes_put_block(out, message->filter, message->filter_size);
     bytes_put_u8(out, message->has_radius);
     bytes_put_f64(out, (double)message->radius);
+    bytes_put_i64(out, message->client);
     bytes_put_u64(out, message->updates);
 }
 
@@ -38,6 +39,7 @@ dfaiss_status_t message_search_decode(const void *body, size_t size, size_t bulk
     message->filter = message->filter_size > 0 ? message->filter : NULL;
     message->has_radius = bytes_get_u8(&in) != 0;
     message->radius = (float)bytes_get_f64(&in);
+    message->client = bytes_get_i64(&in);
     message->updates = bytes_get_u64(&in);
     return bytes_reader_done(&in) && in_range(message, bulk_size) ? DFAISS_OK : message_malformed(MESSAGE_SEARCH, err);
 }

@@ -20,6 +20,7 @@ typedef struct message_search {
     size_t filter_size;
     bool has_radius;  /* hits must be better than radius */
     float radius;     /* finite */
+    int64_t client;   /* world rank whose queries these are (of a tile of several: the first one), as the lead knows it; a client's own: 0 */
     uint64_t updates; /* of the index that the lead knows to have brought their new vectors to where they belong */
 } message_search_t;
 

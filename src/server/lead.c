@@ -293,6 +293,7 @@ static void start_tile(server_t *server, tile_t *tile) {
     message_search_t message = *search;
     const hosted_t *hosted = hosted_find(server, search->index);
     message.nq = tile->nq;
+    message.client = tile->parts[0].request->request->client;
     tile->incarnation = message.incarnation;
     tile->updates = message.updates = hosted ? hosted->updates : 0;
     bytes_writer_t argument = {0};

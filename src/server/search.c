@@ -13,6 +13,7 @@ struct active_search {
     operation_t *operation;
     hosted_t *hosted;
     shard_search_t *search;
+    int64_t client;
     uint64_t number;
     int64_t nq;
     int64_t k;
@@ -85,6 +86,7 @@ static dfaiss_status_t begin_search(server_t *server, operation_t *operation, bo
     }
     active->number = ++server->last_search;
     active->operation = operation;
+    active->client = message.client;
     active->hosted = hosted;
     active->nq = message.nq;
     active->k = message.k;
@@ -149,13 +151,27 @@ void operation_search_merge(server_t *server, operation_t *operation, void *bulk
         memory_unmap(bulk, bulk_size);
 }
 
+/* Clients take turns, slice by slice. The tiles of one client come one after the other instead: were they sliced in turn they would end together, and
+ * every server would wait for the next ones to arrive. */
+static void let_others_go_first(server_t *server, int64_t client) {
+    active_search_t *moved = NULL, **place = &server->searches;
+    while (*place) {
+        active_search_t *active = *place;
+        if (active->client != client) {
+            place = &active->next;
+            continue;
+        }
+        *place = active->next;
+        LIST_APPEND(moved, active);
+    }
+    *place = moved;
+}
+
 bool searches_advance(server_t *server) {
     active_search_t *active = server->searches;
     if (!active)
         return false;
-    /* The next one's turn comes after this slice. */
-    LIST_REMOVE(server->searches, active);
-    LIST_APPEND(server->searches, active);
+    let_others_go_first(server, active->client);
     bool done;
     dfaiss_error_t error = {0};
     dfaiss_status_t status = shard_search_step(active->search, clock_nanoseconds() + SLICE_NANOSECONDS, &done, &error);
