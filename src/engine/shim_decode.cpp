@@ -100,6 +100,9 @@ int shim_reverse_transform(const FaissIndex *handle, int64_t n, const float *x, 
         std::vector<float> between;
         for (size_t i = front->chain.size(); i-- > 0;) {
             const faiss::VectorTransform *transform = front->chain[i];
+            // faiss takes any matrix for a rotation once it was read from bytes.
+            auto *pca = dynamic_cast<const faiss::PCAMatrix *>(transform);
+            check_that(!pca || pca->eigen_power == 0, "whitening cannot be taken back");
             std::vector<float> next(i ? size_t(n) * size_t(transform->d_in) : 0);
             transform->reverse_transform(n, x, i ? next.data() : to);
             between.swap(next);
