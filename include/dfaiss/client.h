@@ -164,6 +164,7 @@ typedef struct dfaiss_search_options {
     int64_t nprobe;     /* inverted lists probed, or efSearch of HNSW; 0: as configured (a range search: all lists) */
     const char *filter; /* an expression over attributes that hits must match; NULL: none */
     bool metadata;      /* bring the hits' metadata */
+    bool embeddings;    /* bring the hits' vectors */
 } dfaiss_search_options_t;
 
 /* Searches the k nearest of each query, over one index or several at once, in any state.
@@ -179,7 +180,8 @@ typedef struct dfaiss_search_options {
  * with == != < <= > >= in, not in, and or not (&& || !), parentheses and has(). A vector without a value of an attribute fulfils no comparison
  * but != and "not in". A search with a filter finds k hits wherever k vectors match.
  *
- * DFAISS_ERR_ARG (another dimension; a filter that is wrong: text and `where` say at which place), DFAISS_ERR_DATA (a query is not finite). */
+ * DFAISS_ERR_ARG (another dimension; a filter that is wrong: text and `where` say at which place), DFAISS_ERR_DATA (a query is not finite),
+ * DFAISS_ERR_UNSUPPORTED (this kind of index, which is named, cannot give vectors back that it has indexed). */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_search(dfaiss_client_t *client, int index_count, const char *const *indexes, int64_t nq, int64_t dim,
                                                         const float *queries, int64_t k, const dfaiss_search_options_t *options,
                                                         dfaiss_result_t **out, dfaiss_error_t *err);

@@ -37,6 +37,9 @@ DFAISS_API int64_t dfaiss_result_count(const dfaiss_result_t *result, int64_t qu
 DFAISS_API bool dfaiss_result_truncated(const dfaiss_result_t *result, int64_t query);
 /* The metadata of a hit (0 <= hit < count), and its *size in bytes; NULL and 0 where it has none or none were asked for. */
 DFAISS_API const void *dfaiss_result_metadata(const dfaiss_result_t *result, int64_t query, int64_t hit, size_t *size);
+/* The vector of a hit, float[dim]: as it came, widened (cosine: normalised), and once it is indexed as the index gives it back, which is inexact for
+ * kinds that compress. NULL where none were asked for, and for a hit that was removed or replaced meanwhile. */
+DFAISS_API const float *dfaiss_result_embedding(const dfaiss_result_t *result, int64_t query, int64_t hit);
 #ifdef __cplusplus
 }
 #endif

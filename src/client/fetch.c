@@ -20,8 +20,7 @@ typedef struct bucket {
 
 struct fetch {
     dfaiss_client_t *client;
-    char (*indexes)[MESSAGE_NAME];
-    const uint64_t *incarnations;
+    fetch_wish_t wish;
     dfaiss_result_t *result;
     int servers;
     int bucket_count;
@@ -59,25 +58,26 @@ static void fill_buckets(fetch_t *fetch) {
     }
 }
 
-dfaiss_status_t fetch_create(dfaiss_client_t *client, int index_count, char (*indexes)[MESSAGE_NAME], const uint64_t *incarnations,
-                             dfaiss_result_t *result, fetch_t **out, dfaiss_error_t *err) {
-    TRY(result_expect_metadata(result, err));
+dfaiss_status_t fetch_create(dfaiss_client_t *client, const fetch_wish_t *wish, dfaiss_result_t *result, fetch_t **out, dfaiss_error_t *err) {
+    if (wish->wanted & FETCH_METADATA)
+        TRY(result_expect_metadata(result, err));
+    if (wish->wanted & FETCH_EMBEDDINGS)
+        TRY(result_expect_embeddings(result, err));
     size_t hits = (size_t)result->hits.nq * (size_t)result->hits.k;
     fetch_t *fetch = calloc(1, sizeof *fetch);
     if (!fetch)
-        return error_memory(err, sizeof *fetch, "the metadata of hits");
+        return error_memory(err, sizeof *fetch, "what hits bring along");
     fetch->client = client;
-    fetch->indexes = indexes;
-    fetch->incarnations = incarnations;
+    fetch->wish = *wish;
     fetch->result = result;
     fetch->servers = transport_servers(client->transport);
-    fetch->bucket_count = index_count * fetch->servers;
+    fetch->bucket_count = wish->index_count * fetch->servers;
     fetch->buckets = calloc((size_t)fetch->bucket_count, sizeof *fetch->buckets);
     fetch->places = malloc(hits * sizeof *fetch->places);
     fetch->rows = malloc((hits < FETCH_HITS ? hits : FETCH_HITS) * sizeof *fetch->rows);
     if (!fetch->buckets || !fetch->places || !fetch->rows) {
         fetch_destroy(fetch);
-        return error_memory(err, hits * sizeof *fetch->places, "the metadata of hits");
+        return error_memory(err, hits * sizeof *fetch->places, "what hits bring along");
     }
     fill_buckets(fetch);
     *out = fetch;
@@ -102,31 +102,48 @@ static dfaiss_status_t ask(fetch_t *fetch, int number, dfaiss_error_t *err) {
     for (int64_t i = 0; i < bucket->asked; i++)
         fetch->rows[i] = fetch->result->hits.rows[bucket->places[bucket->answered + i]];
     int index = number / fetch->servers;
-    message_fetch_t message = {.incarnation = fetch->incarnations[index], .n = bucket->asked, .rows = (const uint8_t *)fetch->rows};
-    memcpy(message.index, fetch->indexes[index], sizeof message.index);
+    message_fetch_t message = {
+        .incarnation = fetch->wish.incarnations[index], .wanted = fetch->wish.wanted, .n = bucket->asked, .rows = (const uint8_t *)fetch->rows};
+    memcpy(message.index, fetch->wish.indexes[index], sizeof message.index);
     bytes_writer_t body = {0};
     message_fetch_encode(&message, &body);
     return question_ask(fetch->client, number % fetch->servers, MESSAGE_FETCH, &body, NULL, 0, PATIENCE_SHORT, &bucket->question, err);
 }
 
-/* The answer may hold the first ones alone of those that were asked for, where they are large. */
-static dfaiss_status_t take_answer(fetch_t *fetch, bucket_t *bucket, dfaiss_error_t *err) {
-    question_t *question = bucket->question;
+/* One hit out of an answer; vectors: those that it has not taken yet. */
+static void take_hit(const fetch_t *fetch, int64_t place, bytes_reader_t *in, bytes_reader_t *vectors) {
     dfaiss_result_t *result = fetch->result;
-    TRY(question_outcome(question, err));
-    int64_t taken = 0;
-    for (; taken < bucket->asked && question->result.left > 0 && !question->result.failed; taken++) {
-        int64_t place = bucket->places[bucket->answered + taken];
-        result->metadata[place] = bytes_get_block(&question->result, &result->metadata_sizes[place]);
+    if (fetch->wish.wanted & FETCH_EMBEDDINGS) {
+        const float *vector = bytes_get(vectors, (size_t)fetch->wish.dim * sizeof *vector);
+        result->embeddings[place] = bytes_get_u8(in) ? vector : NULL;
     }
-    if (taken == 0 || !bytes_reader_done(&question->result))
+    if (fetch->wish.wanted & FETCH_METADATA)
+        result->metadata[place] = bytes_get_block(in, &result->metadata_sizes[place]);
+}
+
+/* The answer may hold the first ones alone of those that were asked for. */
+static dfaiss_status_t take_hits(const fetch_t *fetch, bucket_t *bucket, dfaiss_error_t *err) {
+    question_t *question = bucket->question;
+    TRY(question_outcome(question, err));
+    bytes_reader_t *in = &question->result, vectors = bytes_reader(question->answer.bulk, question->answer.bulk_size);
+    int64_t taken = 0;
+    for (; taken < bucket->asked && in->left > 0 && !in->failed; taken++)
+        take_hit(fetch, bucket->places[bucket->answered + taken], in, &vectors);
+    if (taken == 0 || !bytes_reader_done(in) || !bytes_reader_done(&vectors))
         return message_malformed(MESSAGE_ANSWER, err);
     bucket->answered += taken;
-    void *body = question->answer.body;
-    question->answer.body = NULL;
-    question_forget(question);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t take_answer(fetch_t *fetch, bucket_t *bucket, dfaiss_error_t *err) {
+    TRY(take_hits(fetch, bucket, err));
+    transport_message_t *answer = &bucket->question->answer;
+    result_part_t part = {.body = answer->body, .bulk = answer->bulk, .bulk_size = answer->bulk_size};
+    answer->body = NULL;
+    answer->bulk = NULL;
+    question_forget(bucket->question);
     bucket->question = NULL;
-    return result_keep_body(result, body, err);
+    return result_keep_part(fetch->result, &part, err);
 }
 
 dfaiss_status_t fetch_advance(fetch_t *fetch, bool *done, dfaiss_error_t *err) {

@@ -1,4 +1,4 @@
-/* What a search found: the block of hits as it travelled, and the answers with metadata as they came; nothing is copied. */
+/* What a search found: the block of hits as it travelled, and the answers with metadata and vectors as they came; nothing is copied. */
 #include "client/result.h"
 
 #include <stdlib.h>
@@ -56,26 +56,39 @@ dfaiss_status_t result_expect_metadata(dfaiss_result_t *result, dfaiss_error_t *
     return DFAISS_OK;
 }
 
-dfaiss_status_t result_keep_body(dfaiss_result_t *result, void *body, dfaiss_error_t *err) {
-    result_body_t *kept = malloc(sizeof *kept);
+dfaiss_status_t result_expect_embeddings(dfaiss_result_t *result, dfaiss_error_t *err) {
+    size_t hits = (size_t)result->hits.nq * (size_t)result->hits.k;
+    result->embeddings = calloc(hits, sizeof *result->embeddings);
+    return result->embeddings ? DFAISS_OK : error_memory(err, hits * sizeof *result->embeddings, "the vectors of hits");
+}
+
+static void clear_part(const result_part_t *part) {
+    free(part->body);
+    memory_unmap(part->bulk, part->bulk_size);
+}
+
+dfaiss_status_t result_keep_part(dfaiss_result_t *result, const result_part_t *part, dfaiss_error_t *err) {
+    result_part_t *kept = malloc(sizeof *kept);
     if (!kept) {
-        free(body);
-        return error_memory(err, sizeof *kept, "the metadata of hits");
+        clear_part(part);
+        return error_memory(err, sizeof *kept, "what hits bring along");
     }
-    *kept = (result_body_t){.next = result->bodies, .data = body};
-    result->bodies = kept;
+    *kept = *part;
+    kept->next = result->parts;
+    result->parts = kept;
     return DFAISS_OK;
 }
 
 void dfaiss_result_destroy(dfaiss_result_t *result) {
     if (!result)
         return;
-    while (result->bodies) {
-        result_body_t *body = result->bodies;
-        result->bodies = body->next;
-        free(body->data);
-        free(body);
+    while (result->parts) {
+        result_part_t *part = result->parts;
+        result->parts = part->next;
+        clear_part(part);
+        free(part);
     }
+    free(result->embeddings);
     free(result->metadata);
     free(result->metadata_sizes);
     free(result->indexes);
@@ -125,4 +138,8 @@ const void *dfaiss_result_metadata(const dfaiss_result_t *result, int64_t query,
     int64_t place = query * result->hits.k + hit;
     *size = result->metadata ? result->metadata_sizes[place] : 0;
     return *size > 0 ? result->metadata[place] : NULL;
+}
+
+const float *dfaiss_result_embedding(const dfaiss_result_t *result, int64_t query, int64_t hit) {
+    return result->embeddings ? result->embeddings[query * result->hits.k + hit] : NULL;
 }

@@ -1,4 +1,5 @@
-/* Searching: one question for each index to this client's lead; the answers are merged here, and metadata is fetched for what remains. */
+/* Searching: one question for each index to this client's lead; the answers are merged here, and metadata and vectors are fetched for what remains.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "client/client_internal.h"
 #include "client/fetch.h"
 #include "client/result.h"
+#include "message/fetch.h"
 #include "message/search.h"
 
 /* Of a range search: servers look for one hit more than the limit, which tells whether there are more. */
@@ -23,7 +25,7 @@ typedef struct search_request {
     int64_t nq, dim;
     int64_t k; /* that servers are asked for */
     range_t range;
-    bool metadata;
+    uint8_t fetched; /* FETCH_METADATA, FETCH_EMBEDDINGS, both or 0 */
     int index_count;
     char (*indexes)[MESSAGE_NAME];
     uint64_t *incarnations; /* of them, as answers tell */
@@ -178,9 +180,14 @@ static dfaiss_status_t take_answers(search_request_t *search, dfaiss_error_t *er
     }
     if (search->range.given)
         TRY(result_cut(search->result, search->range.limit, err));
-    if (!search->metadata)
+    if (search->fetched == 0)
         return DFAISS_OK;
-    return fetch_create(search->request.client, search->index_count, search->indexes, search->incarnations, search->result, &search->fetch, err);
+    fetch_wish_t wish = {.index_count = search->index_count,
+                         .indexes = search->indexes,
+                         .incarnations = search->incarnations,
+                         .dim = search->dim,
+                         .wanted = search->fetched};
+    return fetch_create(search->request.client, &wish, search->result, &search->fetch, err);
 }
 
 static void advance(dfaiss_request_t *request) {
@@ -308,7 +315,7 @@ static dfaiss_status_t start(dfaiss_client_t *client, int index_count, const cha
     search->k = range ? range->limit + 1 : k;
     if (range)
         search->range = *range;
-    search->metadata = options->metadata;
+    search->fetched = (uint8_t)((options->metadata ? FETCH_METADATA : 0) | (options->embeddings ? FETCH_EMBEDDINGS : 0));
     for (int i = 0; i < index_count; i++) {
         dfaiss_status_t status = ask(client, search, i, queries, options, err);
         if (status != DFAISS_OK) {

@@ -130,6 +130,24 @@ static void check_metadata(const model_question_t *question, const candidate_t *
         assert_null(metadata);
 }
 
+static void check_embedding(const model_question_t *question, const candidate_t *hit, const float *embedding) {
+    const model_t *model = question->models[hit->index];
+    double length = 0;
+    if (!question->embeddings) {
+        assert_null(embedding);
+        return;
+    }
+    assert_non_null(embedding);
+    for (int64_t i = 0; i < model->dim; i++)
+        length += (double)hit->row->vector[i] * hit->row->vector[i];
+    double scale = model->metric == MODEL_COSINE && length > 0 ? 1 / sqrt(length) : 1;
+    for (int64_t i = 0; i < model->dim; i++) {
+        assert_true(isfinite(embedding[i]));
+        if (question->exact)
+            assert_true(near(hit->row->vector[i] * scale, embedding[i]));
+    }
+}
+
 static void check_hit(const model_question_t *question, const candidates_t *candidates, const dfaiss_result_t *result, int64_t query, int64_t i) {
     int64_t at = query * dfaiss_result_k(result) + i, id = dfaiss_result_ids(result)[at];
     int index = dfaiss_result_indexes(result)[at];
@@ -146,6 +164,7 @@ static void check_hit(const model_question_t *question, const candidates_t *cand
         assert_true(ahead(candidates->larger, score, question->radius));
     const void *metadata = dfaiss_result_metadata(result, query, i, &size);
     check_metadata(question, hit, metadata, size);
+    check_embedding(question, hit, dfaiss_result_embedding(result, query, i));
 }
 
 /* Hits that are as good as the last of those that the model finds, over those. */

@@ -50,6 +50,7 @@ static void draw_search(search_t *search, random_state_t *random, bool range) {
         .nprobe = random_below(random, 2) ? 0 : 1 + (int64_t)random_below(random, 64),
         .filter = search->filter ? model_filter_text(search->filter) : NULL,
         .metadata = random_below(random, 2) == 0,
+        .embeddings = random_below(random, 3) == 0,
     };
 }
 
@@ -79,6 +80,7 @@ static void check_search(const search_t *search, const dfaiss_result_t *result) 
         .k = search->k,
         .filter = search->filter,
         .metadata = search->options.metadata,
+        .embeddings = search->options.embeddings,
     };
     int64_t dim = search->slots[0]->model.dim;
     for (int i = 0; i < search->slot_count; i++) {

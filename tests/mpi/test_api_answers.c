@@ -47,7 +47,7 @@ static void test_shapes_of_a_result(void **state) {
     enum { QUERIES = 9 };
     const char *index = "told";
     dfaiss_result_t *result;
-    dfaiss_search_options_t all = {.metadata = true};
+    dfaiss_search_options_t all = {.metadata = true, .embeddings = true};
     api_create(index, flat_config, true);
     for (int64_t i = 0; i < ROWS; i += 30)
         add_told(index, i, 30);
@@ -60,6 +60,7 @@ static void test_shapes_of_a_result(void **state) {
         for (int64_t hit = 0; hit < K; hit++) {
             int64_t id = dfaiss_result_ids(result)[query * K + hit];
             check_told(result, query, hit, id);
+            assert_memory_equal(dfaiss_result_embedding(result, query, hit), base + id * DIM, DIM * sizeof *base);
             assert_int_equal(dfaiss_result_indexes(result)[query * K + hit], 0);
         }
     }
@@ -88,6 +89,7 @@ static void test_fewer_vectors_than_k(void **state) {
         }
     }
     /* Neither was asked for. */
+    assert_null(dfaiss_result_embedding(result, 0, 1));
     assert_null(dfaiss_result_metadata(result, 0, 1, &size));
     assert_int_equal(size, 0);
     dfaiss_result_destroy(result);
