@@ -30,7 +30,7 @@ static bool batch_is_whole(const shard_content_t *content, const shard_batch_t *
     for (int64_t i = 1; batch->metadata_ends && i < batch->n; i++)
         if (batch->metadata_ends[i] < batch->metadata_ends[i - 1])
             return false;
-    if (row + batch->n <= indexed)
+    if (row + batch->n <= indexed || (!batch->vectors && batch->removed == batch->n))
         return true;
     size_t bytes = 0;
     return batch->vectors && content->config->dim > 0 && size_multiply((size_t)content->config->dim, element_size(batch->element), &bytes) &&

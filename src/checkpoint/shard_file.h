@@ -26,7 +26,8 @@ typedef struct shard_content {
     engine_template_t *template; /* NULL: not trained yet */
     engine_store_t *store;       /* NULL: not trained yet */
     int64_t rows;                /* of the whole shard, those not yet indexed included */
-    shard_batch_t *batches;      /* all rows in order, at least one in each; vectors are there exactly for rows >= engine_store_rows(store) */
+    shard_batch_t *batches; /* all rows in order, at least one in each; vectors are there exactly for rows >= engine_store_rows(store) (when writing
+                             * not where all rows of a batch were removed) */
     int64_t batch_count;
     attribute_schema_t *schema;      /* of the configuration; when writing not looked at */
     attribute_columns_t *attributes; /* of all rows; NULL where the configuration declares none */

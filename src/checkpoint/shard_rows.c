@@ -99,8 +99,22 @@ static void buffered_name(int64_t group, char *name, size_t capacity) {
     snprintf(name, capacity, "/buffered/%04" PRId64, group);
 }
 
+/* Rows that were all removed have no vectors any more: zeros stand for them. */
+static dfaiss_status_t put_zeros(hdf5_stream_t *stream, int64_t rows) {
+    void *row = calloc(1, stream->dataset.row_bytes);
+    if (!row)
+        return error_memory(stream->dataset.file->err, stream->dataset.row_bytes, "a vector");
+    dfaiss_status_t status = DFAISS_OK;
+    for (int64_t i = 0; status == DFAISS_OK && i < rows; i++)
+        status = hdf5_stream_put(stream, row, 1);
+    free(row);
+    return status;
+}
+
 static dfaiss_status_t put_vectors(hdf5_stream_t *stream, const shard_batch_t *batch, int64_t indexed) {
     int64_t skipped = batch->first_row < indexed ? indexed - batch->first_row : 0;
+    if (!batch->vectors)
+        return put_zeros(stream, batch->n - skipped);
     return hdf5_stream_put(stream, (const uint8_t *)batch->vectors + (size_t)skipped * stream->dataset.row_bytes, batch->n - skipped);
 }
 

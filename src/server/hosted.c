@@ -107,7 +107,8 @@ index_state_t hosted_state(const server_t *server, const hosted_t *hosted) {
         return INDEX_TRAINING;
     if (!shard_trained(hosted->shard))
         return INDEX_NOT_TRAINED;
-    bool indexing = server->building == hosted || hosted->build_status != DFAISS_OK || shard_indexing(hosted->shard);
+    bool indexing =
+        (server->building == hosted && !shard_compacting(hosted->shard)) || hosted->build_status != DFAISS_OK || shard_indexing(hosted->shard);
     return indexing ? INDEX_ADD : INDEX_TRAINED;
 }
 

@@ -69,6 +69,8 @@ static dfaiss_status_t add_part(server_t *server, operation_t *operation, hosted
         memcpy(updating->ids, ids, (size_t)n * sizeof *updating->ids);
         status = shard_removal_by_ids(hosted->shard, n, updating->ids, &updating->removal, err);
     }
+    if (status == DFAISS_OK)
+        shard_removal_replace(updating->removal);
     if (status != DFAISS_OK) {
         free_updating(updating);
         return status;
@@ -185,9 +187,7 @@ static dfaiss_status_t hide(updating_t *updating, int64_t deadline, dfaiss_error
     TRY(shard_removal_step(updating->removal, deadline, &hidden, err));
     if (!hidden)
         return DFAISS_OK;
-    if (updating->appends)
-        shard_removal_replace(updating->removal);
-    else
+    if (!updating->appends)
         shard_removal_hide(updating->removal, updating->number);
     shard_hold_searches(updating->hosted->shard, false);
     updating->stage = UPDATE_WAITS;

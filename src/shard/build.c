@@ -53,7 +53,7 @@ static bool seals(const shard_t *shard, int64_t n) {
 }
 
 bool shard_indexing(const shard_t *shard) {
-    if (shard_changing(shard))
+    if (shard->pending_template || (shard->pending_block && !shard->compaction.under_way))
         return true;
     if (!shard->store)
         return false;
@@ -85,7 +85,8 @@ static dfaiss_status_t collect_pieces(shard_t *shard, int64_t first, int64_t n, 
         if (taken > first + n - row)
             taken = first + n - row;
         size_t row_bytes = (size_t)shard->config->dim * element_size(batch->element);
-        TRY(add_piece(job, batch->element, (const char *)batch->vectors + (size_t)skipped * row_bytes, taken, err));
+        const char *vectors = batch->vectors;
+        TRY(add_piece(job, batch->element, vectors ? vectors + (size_t)skipped * row_bytes : NULL, taken, err));
         row += taken;
     }
     return DFAISS_OK;
@@ -102,12 +103,14 @@ static dfaiss_status_t reserve_vectors(build_job_t *job, size_t bytes, dfaiss_er
 
 dfaiss_status_t shard_build_prepare(shard_t *shard, bool *work, dfaiss_error_t *err) {
     *work = false;
-    if (!shard->store || shard->pending_block)
+    if (shard_changing(shard))
         return DFAISS_OK;
-    int64_t n = rows_to_build(shard);
-    bool seal = seals(shard, n);
-    if (n == 0 && !seal)
+    int64_t n = shard->store ? rows_to_build(shard) : 0;
+    bool seal = shard->store && seals(shard, n);
+    if (n == 0 && !seal) {
+        *work = shard_compact_prepare(shard);
         return DFAISS_OK;
+    }
     TRY(collect_pieces(shard, shard->built, n, err));
     TRY(reserve_vectors(&shard->job, (size_t)n * (size_t)shard->config->dim * sizeof(float), err));
     shard->job.first = shard->built;
@@ -128,11 +131,19 @@ static void release_scratch(build_job_t *job) {
 dfaiss_status_t shard_build_work(void *context, dfaiss_error_t *err) {
     shard_t *shard = context;
     build_job_t *job = &shard->job;
+    if (shard->compaction.under_way) {
+        job->block = shard_compact_work(shard);
+        return DFAISS_OK;
+    }
     int64_t begin = clock_nanoseconds();
     float *next = job->vectors;
     for (int64_t i = 0; i < job->piece_count; i++) {
         const build_piece_t *piece = &job->pieces[i];
-        engine_prepare(shard->template, piece->element, piece->vectors, piece->n, next);
+        /* Rows that were all removed before their turn came keep their numbers. */
+        if (piece->vectors)
+            engine_prepare(shard->template, piece->element, piece->vectors, piece->n, next);
+        else
+            memset(next, 0, (size_t)(piece->n * shard->config->dim) * sizeof *next);
         next += piece->n * shard->config->dim;
     }
     dfaiss_status_t status = engine_block_build(shard->store, job->first, job->n, job->vectors, job->seal, &job->block, err);
@@ -143,6 +154,11 @@ dfaiss_status_t shard_build_work(void *context, dfaiss_error_t *err) {
 }
 
 void shard_build_done(shard_t *shard, dfaiss_status_t status) {
+    if (shard->compaction.under_way) {
+        shard_compact_done(shard, shard->job.block);
+        shard->job.block = NULL;
+        return;
+    }
     shard->build_nanoseconds += shard->job.nanoseconds;
     if (status != DFAISS_OK)
         return;
@@ -164,7 +180,15 @@ bool shard_flushed(const shard_t *shard) {
 }
 
 bool shard_changing(const shard_t *shard) {
-    return shard->pending_block || shard->pending_template;
+    return shard->pending_block || shard->pending_template || shard->compaction.under_way;
+}
+
+bool shard_compacting(const shard_t *shard) {
+    return shard->compaction.under_way;
+}
+
+bool shard_change_is_due(const shard_t *shard) {
+    return (shard->pending_block || shard->compaction.made) && shard_compact_may_change(shard);
 }
 
 static bool install_pending(shard_t *shard) {
@@ -180,7 +204,7 @@ static bool install_pending(shard_t *shard) {
 }
 
 static bool link_pending(shard_t *shard, int64_t deadline) {
-    if (!shard->pending_block || shard->readers > 0)
+    if (!shard->pending_block || shard->readers > 0 || !shard_compact_may_change(shard))
         return false;
     int64_t before = shard_indexed(shard);
     bool linked = engine_block_link(shard->store, shard->pending_block, deadline);
@@ -196,5 +220,6 @@ static bool link_pending(shard_t *shard, int64_t deadline) {
 bool shard_advance(shard_t *shard, int64_t deadline) {
     bool installed = install_pending(shard);
     bool linked = link_pending(shard, deadline);
-    return installed || linked;
+    bool compacted = shard_compact_advance(shard);
+    return installed || linked || compacted;
 }

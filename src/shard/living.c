@@ -10,7 +10,8 @@ int64_t shard_living_indexed(const shard_t *shard) {
 }
 
 int64_t shard_removed(const shard_t *shard) {
-    return shard->dead;
+    int64_t held = shard->store ? engine_store_held(shard->store) - shard_living_indexed(shard) : 0;
+    return held + shard->dead - shard->dead_indexed;
 }
 
 bool shard_lives(const shard_t *shard, int64_t row) {
@@ -18,7 +19,7 @@ bool shard_lives(const shard_t *shard, int64_t row) {
 }
 
 bool shard_tells(const shard_t *shard, int64_t row) {
-    return shard_lives(shard, row) || (shard->replaced && row >= 0 && row < shard->replaced->rows && bitmap_get(shard->replaced, row));
+    return shard_lives(shard, row) || shard_was_replaced(shard, row);
 }
 
 dfaiss_status_t shard_begin_to_remove(shard_t *shard, dfaiss_error_t *err) {
@@ -30,14 +31,16 @@ dfaiss_status_t shard_begin_to_remove(shard_t *shard, dfaiss_error_t *err) {
     return DFAISS_OK;
 }
 
-bool shard_remove_row(shard_t *shard, int64_t row, int64_t *batch) {
-    const shard_rows_t *rows = &shard->rows;
+bool shard_remove_row(shard_t *shard, int64_t row, bool replaced, int64_t *batch) {
+    shard_rows_t *rows = &shard->rows;
     if (!bitmap_get(shard->living, row))
         return false;
     while (row >= rows->batches[*batch].first_row + rows->batches[*batch].n)
         ++*batch;
     bitmap_set(shard->living, row, false);
     rows->batches[*batch].removed++;
+    if (!replaced)
+        shard_rows_loosen(rows, *batch);
     shard->dead++;
     shard->dead_indexed += row < shard_indexed(shard);
     return true;
@@ -48,7 +51,9 @@ void shard_take_living(shard_t *shard, bitmap_t *living) {
     for (int64_t i = 0; living && i < shard->rows.count; i++) {
         shard_batch_t *batch = &shard->rows.batches[i];
         batch->removed = batch->n - bitmap_count(living, batch->first_row, batch->first_row + batch->n);
+        batch->loose = batch->removed;
         shard->dead += batch->removed;
+        shard->rows.due += shard_batch_due(batch);
     }
     if (living)
         shard_note_indexed(shard, 0);

@@ -22,6 +22,7 @@ struct shard_removal {
     int64_t batch; /* that held the last one */
     int64_t removed;
     int64_t keep_first, keep_end;
+    bool replaces;
 };
 
 static dfaiss_status_t create(shard_t *shard, shard_removal_t **out, dfaiss_error_t *err) {
@@ -185,7 +186,8 @@ static dfaiss_status_t go(shard_removal_t *removal, int64_t deadline, bool *done
         *done = row < 0;
         if (*done)
             return DFAISS_OK;
-        removal->removed += shard_remove_row(removal->shard, row, &removal->batch);
+        bool kept = removal->replaces && shard_lives(removal->shard, row) && shard_keep_replaced(removal->shard, row);
+        removal->removed += shard_remove_row(removal->shard, row, kept, &removal->batch);
         if (looked % ROWS_A_LOOK == 0 && clock_nanoseconds() >= deadline)
             return DFAISS_OK;
     }
@@ -216,23 +218,12 @@ void shard_hold_searches(shard_t *shard, bool held) {
     shard->held = held;
 }
 
-/* Where there is no memory, less is told. */
 void shard_removal_replace(shard_removal_t *removal) {
-    bitmap_t **replaced = &removal->shard->replaced;
-    if (removal->found_count == 0)
-        return;
-    if (!*replaced)
-        *replaced = bitmap_create(0, false);
-    if (!*replaced || !bitmap_reserve(replaced, removal->shard->rows.rows))
-        return;
-    bitmap_extend(*replaced, removal->shard->rows.rows, false);
-    for (int64_t i = 0; i < removal->found_count; i++)
-        bitmap_set(*replaced, removal->found[i], true);
+    removal->replaces = true;
 }
 
 void shard_removal_hide(shard_removal_t *removal, uint64_t number) {
     shard_t *shard = removal->shard;
-    shard_removal_replace(removal);
     free(shard->hidden.rows);
     shard->hidden = (hidden_rows_t){.update = number, .rows = removal->found, .count = removal->found_count};
     removal->found = NULL;

@@ -30,9 +30,13 @@ int64_t shard_removal_count(const shard_removal_t *removal);
 
 /* While searches are held none begins; those that have begun go on. */
 void shard_hold_searches(shard_t *shard, bool held);
-/* What has gone, by ids, was replaced: a search that had found it may still be told of it (shard_tells). */
+/* Nanoseconds for which a search that has found a row before it was replaced may be told of it (shard_tells): it keeps its memory so long. */
+#define SHARD_KEEP_REPLACED INT64_C(5000000000)
+void shard_set_keep_replaced(shard_t *shard, int64_t nanoseconds);
+
+/* Before anything has gone: what goes is replaced. */
 void shard_removal_replace(shard_removal_t *removal);
-/* The same, and it was hidden by update `number`, in place of what an earlier one has hidden. */
+/* What has gone, by ids, was hidden by update `number`, in place of what an earlier one has hidden. */
 void shard_removal_hide(shard_removal_t *removal, uint64_t number);
 /* No search is left that does not know of update `number`. */
 void shard_settle_update(shard_t *shard, uint64_t number);

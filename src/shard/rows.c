@@ -11,17 +11,6 @@ void shard_rows_clear(shard_rows_t *rows) {
     *rows = (shard_rows_t){0};
 }
 
-/* Bytes of a batch's metadata and explicit ids. */
-static size_t described_bytes(const shard_batch_t *batch) {
-    size_t n = (size_t)batch->n;
-    size_t bytes = sizeof *batch;
-    if (batch->ids)
-        bytes += n * sizeof *batch->ids;
-    if (batch->metadata_ends)
-        bytes += n * sizeof *batch->metadata_ends + (size_t)batch->metadata_ends[n - 1];
-    return bytes;
-}
-
 static int64_t greatest_id(const shard_batch_t *batch) {
     int64_t greatest = batch->first_id + batch->n - 1;
     for (int64_t i = 0; batch->ids && i < batch->n; i++)
@@ -44,7 +33,7 @@ dfaiss_status_t shard_rows_append(shard_rows_t *rows, shard_batch_t *batch, dfai
     int64_t greatest = greatest_id(batch);
     if (greatest >= rows->next_id)
         rows->next_id = greatest + 1;
-    rows->metadata_bytes += described_bytes(batch);
+    rows->metadata_bytes += shard_batch_bytes(batch);
     rows->buffered_bytes += batch->vectors ? batch->vector_bytes : 0;
     return DFAISS_OK;
 }
@@ -61,6 +50,12 @@ int64_t shard_rows_find(const shard_rows_t *rows, int64_t row) {
     return low;
 }
 
+void shard_rows_loosen(shard_rows_t *rows, int64_t batch) {
+    rows->due -= shard_batch_due(&rows->batches[batch]);
+    rows->batches[batch].loose++;
+    rows->due += shard_batch_due(&rows->batches[batch]);
+}
+
 void shard_rows_free_vectors(shard_rows_t *rows, int64_t row) {
     for (; rows->freed < rows->count; rows->freed++) {
         shard_batch_t *batch = &rows->batches[rows->freed];
@@ -69,7 +64,9 @@ void shard_rows_free_vectors(shard_rows_t *rows, int64_t row) {
         if (batch->vectors) {
             memory_unmap(batch->vectors, batch->vector_bytes);
             rows->buffered_bytes -= batch->vector_bytes;
+            rows->due -= shard_batch_due(batch);
             batch->vectors = NULL;
+            rows->due += shard_batch_due(batch);
         }
     }
 }

@@ -13,6 +13,7 @@ typedef struct shard_rows {
     int64_t capacity;
     int64_t rows;
     int64_t freed;   /* batches before this one have no vectors any more */
+    int64_t due;     /* batches that have memory of removed rows to give back */
     int64_t next_id; /* greater than every id */
     size_t metadata_bytes;
     size_t buffered_bytes;
@@ -23,6 +24,8 @@ void shard_rows_clear(shard_rows_t *rows);
 CHECKED dfaiss_status_t shard_rows_append(shard_rows_t *rows, shard_batch_t *batch, dfaiss_error_t *err);
 /* Number of the batch that holds a row; the row must exist. */
 int64_t shard_rows_find(const shard_rows_t *rows, int64_t row);
+/* One row more of a batch is gone, and nobody asks for it any more. */
+void shard_rows_loosen(shard_rows_t *rows, int64_t batch);
 /* Frees the vectors of batches that lie before `row` as a whole. */
 void shard_rows_free_vectors(shard_rows_t *rows, int64_t row);
 

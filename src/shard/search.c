@@ -20,6 +20,7 @@ struct shard_search {
     float radius;
     shard_filter_t *filter; /* NULL: none */
     uint64_t updates;       /* of the question */
+    uint64_t epoch;         /* of the shard's compactions when it began */
     bitmap_t *allowed;      /* rows that may be found, shared; NULL: all */
     bool begun;
     bool empty;   /* none may be found */
@@ -172,6 +173,7 @@ static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
     TRY(engine_search_begin(search->engine, search->nq, search->queries, search->k, search->effort, err));
     TRY(restrict_hits(search, err));
     search->begun = true;
+    search->epoch = shard->compaction.epoch;
     search->end = shard->rows.rows;
     shard->searches++;
     return DFAISS_OK;
@@ -190,10 +192,18 @@ static void set_reading(shard_search_t *search, bool reading) {
     search->reading = reading;
 }
 
+/* The next batch that has vectors: rows that were all removed have none any more. */
+static const shard_batch_t *next_batch(shard_search_t *search) {
+    const shard_rows_t *rows = &search->shard->rows;
+    int64_t number = shard_rows_find(rows, search->row);
+    for (; search->row < search->end && !rows->batches[number].vectors; number++)
+        search->row = rows->batches[number].first_row + rows->batches[number].n;
+    return &rows->batches[number];
+}
+
 /* The waiting rows of one batch, from the first that is not indexed. */
-static void begin_run(shard_search_t *search) {
+static void begin_run(shard_search_t *search, const shard_batch_t *batch) {
     const shard_t *shard = search->shard;
-    const shard_batch_t *batch = &shard->rows.batches[shard_rows_find(&shard->rows, search->row)];
     int64_t skipped = search->row - batch->first_row;
     int64_t left = batch->n - skipped, wanted = search->end - search->row;
     search->element = batch->element;
@@ -212,12 +222,13 @@ static dfaiss_status_t scan_waiting(shard_search_t *search, int64_t deadline, bo
         if (!search->reading) {
             int64_t indexed = shard_indexed(shard);
             search->row = search->row < indexed ? indexed : search->row;
-            if (shard->pending_block)
+            if (shard_change_is_due(shard))
                 return DFAISS_OK;
+            const shard_batch_t *batch = search->row < search->end ? next_batch(search) : NULL;
             *scanned = search->row >= search->end;
             if (*scanned)
                 return DFAISS_OK;
-            begin_run(search);
+            begin_run(search, batch);
         }
         TRY(engine_search_vectors(search->engine, search->element, search->vectors, search->row, search->run_rows, &search->cursor, deadline, err));
         if (search->cursor < search->run_rows)
@@ -318,6 +329,7 @@ void shard_search_destroy(shard_search_t *search) {
     shard_t *shard = search->shard;
     set_reading(search, false);
     shard->searches -= search->begun;
+    shard->compaction.older_searches -= search->begun && search->epoch < shard->compaction.epoch;
     bitmap_release(search->allowed);
     if (search->filter)
         shard_filters_leave(&shard->filters, search->filter);

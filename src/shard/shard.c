@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "shard/removal.h"
 #include "shard/shard_internal.h"
 
 void shard_destroy(shard_t *shard) {
@@ -22,9 +23,12 @@ void shard_destroy(shard_t *shard) {
     engine_template_destroy(shard->pending_template);
     shard_rows_clear(&shard->rows);
     shard_filters_clear(&shard->filters);
+    shard_compaction_clear(&shard->compaction);
     bitmap_release(shard->living);
     free(shard->hidden.rows);
-    bitmap_release(shard->replaced);
+    bitmap_release(shard->kept);
+    for (int i = 0; i < 2; i++)
+        free(shard->replaced[i].rows);
     attribute_columns_destroy(shard->attributes);
     attribute_schema_destroy(shard->schema);
     index_config_destroy(shard->config);
@@ -39,6 +43,7 @@ static dfaiss_status_t make_shard(const char *name, int server, team_t *team, sh
         return error_memory(err, sizeof *shard, "a shard");
     shard->server = server;
     shard->team = team;
+    shard->keep_replaced = SHARD_KEEP_REPLACED;
     shard->name = strdup(name);
     if (!shard->name) {
         shard_destroy(shard);

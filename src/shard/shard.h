@@ -57,7 +57,7 @@ bool shard_trained(const shard_t *shard);
 /* Rows that have arrived, and those of them that are indexed: removed ones are counted, since they keep their numbers. */
 int64_t shard_rows(const shard_t *shard);
 int64_t shard_indexed(const shard_t *shard);
-/* The same without those that were removed, and how many were. */
+/* The same without those that were removed, and how many of these still take memory. */
 int64_t shard_living(const shard_t *shard);
 int64_t shard_living_indexed(const shard_t *shard);
 int64_t shard_removed(const shard_t *shard);
@@ -117,6 +117,8 @@ bool shard_flushed(const shard_t *shard);
 bool shard_advance(shard_t *shard, int64_t deadline);
 /* Something waits for shard_advance. */
 bool shard_changing(const shard_t *shard);
+/* What the builder does for this shard, or did, is giving back the memory of removed rows. */
+bool shard_compacting(const shard_t *shard);
 
 /* Rows wait that the builder is about to take in, or what it has taken in waits to be linked. */
 bool shard_indexing(const shard_t *shard);

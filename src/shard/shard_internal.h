@@ -43,7 +43,35 @@ typedef struct build_job {
     int64_t nanoseconds;   /* that it took */
 } build_job_t;
 
+/* A batch whose removed rows lose their metadata. */
+typedef struct batch_change {
+    int64_t number;
+    shard_batch_t before; /* a copy of the description */
+    bool made;            /* else there was no memory */
+    uint64_t *ends;       /* what takes the place of the metadata: owned; NULL where nothing is left */
+    uint8_t *metadata;
+} batch_change_t;
+
+/* Giving back memory: prepared, made by the builder, put in place when no search is left that began before it was prepared. */
+typedef struct compaction {
+    bool under_way;
+    bool made;
+    bool store;      /* the store is looked at, too */
+    bitmap_t *alive; /* of the builder */
+    batch_change_t *changes;
+    int64_t change_count, change_capacity;
+    int64_t next_batch; /* to be looked at */
+    int64_t in_vain;    /* removed rows that the store held when nothing was found that was worth it */
+    uint64_t epoch;     /* counts them */
+    int older_searches; /* under way, begun before */
+} compaction_t;
+
 /* Rows that an update has hidden, which searches that do not know of it still find. */
+typedef struct row_list {
+    int64_t *rows; /* owned */
+    int64_t count, capacity;
+} row_list_t;
+
 typedef struct hidden_rows {
     uint64_t update;
     int64_t *rows; /* owned */
@@ -67,11 +95,15 @@ struct shard {
     attribute_columns_t *attributes; /* of all rows; NULL where the schema has no fields */
     shard_filters_t filters;
     bitmap_t *living; /* bits of the rows that were not removed; NULL: none was */
+    compaction_t compaction;
     hidden_rows_t hidden;
-    bitmap_t *replaced;   /* bits of removed rows that an update has replaced; shorter where none is; NULL: none is */
-    bool held;            /* no search begins */
-    int64_t dead;         /* rows that were */
-    int64_t dead_indexed; /* those of them that are indexed */
+    bitmap_t *kept;         /* bits of removed rows that keep their memory; shorter where there are none; NULL: there are none */
+    row_list_t replaced[2]; /* these: removed rows that an update has replaced lately, and before */
+    int64_t replaced_since; /* when the first of both lists was begun */
+    int64_t keep_replaced;  /* nanoseconds for which a list is kept at least */
+    bool held;              /* no search begins */
+    int64_t dead;           /* rows that were */
+    int64_t dead_indexed;   /* those of them that are indexed */
 
     sample_t sample; /* vectors that are only trained on */
 
@@ -103,12 +135,34 @@ CHECKED dfaiss_status_t shard_attributes_append(shard_t *shard, const shard_batc
 
 /* Before the first of some rows is removed: the bits are there, and no search looks at them. */
 CHECKED dfaiss_status_t shard_begin_to_remove(shard_t *shard, dfaiss_error_t *err);
-/* Removes a row, unless it is gone. *batch: the number of a batch that does not lie behind it, which becomes that of its batch. */
-bool shard_remove_row(shard_t *shard, int64_t row, int64_t *batch);
+/* Removes a row, unless it is gone. replaced: shard_keep_replaced comes for it. *batch: the number of a batch that does not lie behind it, which
+ * becomes that of its batch. */
+bool shard_remove_row(shard_t *shard, int64_t row, bool replaced, int64_t *batch);
 /* The bits of rows that were restored, taken over; NULL: all are there. */
 void shard_take_living(shard_t *shard, bitmap_t *living);
 /* There are more indexed rows than `before`. */
 void shard_note_indexed(shard_t *shard, int64_t before);
+
+/* A row that an update has replaced: whoever has found it may ask for it for a while, and it keeps its memory. False: no memory to remember it. */
+bool shard_keep_replaced(shard_t *shard, int64_t row);
+/* Lets go of those that were kept long enough. */
+void shard_loosen_replaced(shard_t *shard);
+bool shard_was_replaced(const shard_t *shard, int64_t row);
+
+/* Begins to give back memory where enough is to be had. */
+bool shard_compact_prepare(shard_t *shard);
+/* On the builder; the block is to be linked, NULL where there is none. */
+engine_block_t *shard_compact_work(shard_t *shard);
+void shard_compact_done(shard_t *shard, engine_block_t *block);
+/* No search that may still find the removed rows keeps what was made from being put in place. */
+bool shard_compact_may_change(const shard_t *shard);
+/* Puts in place what concerns batches. */
+bool shard_compact_advance(shard_t *shard);
+void shard_compaction_clear(compaction_t *compaction);
+
+/* Something was made that is to be put in place as soon as nobody reads: searches wait for that where they can, or a steady stream of them would keep
+ * it out for ever. */
+bool shard_change_is_due(const shard_t *shard);
 
 /* Frees the searches that are kept for reuse, since they belong to a template that goes. */
 void shard_search_drop_idle(shard_t *shard);

@@ -20,6 +20,8 @@ dfaiss_status_t shard_vector(shard_t *shard, int64_t row, float *out, bool *ther
     if (row < shard_indexed(shard))
         return indexed_vector(shard, row, out, there, err);
     const shard_batch_t *batch = &shard->rows.batches[shard_rows_find(&shard->rows, row)];
+    if (!batch->vectors) /* all of its rows were removed */
+        return DFAISS_OK;
     size_t skipped = (size_t)((row - batch->first_row) * shard->config->dim);
     engine_prepare(shard->template, batch->element, (const uint8_t *)batch->vectors + skipped * element_size(batch->element), 1, out);
     *there = true;

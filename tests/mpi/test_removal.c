@@ -3,6 +3,8 @@
  */
 #include "api_job.h"
 
+#include <unistd.h>
+
 enum { DIM = 16, ROWS = 2000, BATCH = 100, K = 10, QUERIES = 10 };
 
 static const char flat_config[] = "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 16, \"attributes\": {\"year\": \"int\"}}";
@@ -212,6 +214,47 @@ static void test_remove_survives_a_save(void **state) {
     }
 }
 
+static int64_t removed_bytes(const char *index, int64_t *removed) {
+    dfaiss_statistics_t statistics[64];
+    int64_t bytes = 0;
+    *removed = 0;
+    assert_ok(dfaiss_get_statistics(job.client, index, statistics, &job.error), job.error);
+    for (int i = 0; i < job.servers; i++) {
+        *removed += statistics[i].removed;
+        bytes += statistics[i].metadata_bytes;
+    }
+    return bytes;
+}
+
+/* By and by, and a save holds what is left alone. */
+static void test_memory_is_given_back(void **state) {
+    (void)state;
+    expected_t expected;
+    int64_t removed;
+    fill("lists", ivf_config, &expected);
+    assert_ok(dfaiss_train(job.client, "lists", &job.error), job.error);
+    assert_ok(dfaiss_flush(job.client, "lists", &job.error), job.error);
+    int64_t before = removed_bytes("lists", &removed);
+    assert_int_equal(removed, 0);
+    remove_every("lists", 0, 2, &expected);
+    while (removed_bytes("lists", &removed) >= before || removed > 0)
+        usleep(1000);
+    check("lists", &expected);
+    assert_ok(dfaiss_save_index(job.client, "lists", NULL, &job.error), job.error);
+    assert_ok(dfaiss_load_index(job.client, "lists", NULL, true, &job.error), job.error);
+    check("lists", &expected);
+    remove_every("lists", 1, 2, &expected);
+    while (removed_bytes("lists", &removed) >= before || removed > 0)
+        usleep(1000);
+    check("lists", &expected);
+    assert_ok(dfaiss_save_index(job.client, "lists", NULL, &job.error), job.error);
+    assert_ok(dfaiss_load_index(job.client, "lists", NULL, true, &job.error), job.error);
+    check("lists", &expected);
+    add_rows("lists", 0, BATCH);
+    assert_int_equal(api_ntotal("lists"), BATCH);
+    api_drop("lists");
+}
+
 static void test_wrong_removals(void **state) {
     (void)state;
     int64_t removed = -7;
@@ -279,6 +322,7 @@ static int run_alone(void) {
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_remove_around_training),
         cmocka_unit_test(test_remove_survives_a_save),
+        cmocka_unit_test(test_memory_is_given_back),
         cmocka_unit_test(test_wrong_removals),
     };
     return job.number == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 0;

@@ -184,6 +184,33 @@ static void test_removed_rows_stay_removed(void **state) {
     shard_content_clear(&written);
 }
 
+/* Of a batch that is gone as a whole nothing may be left but its rows' numbers. */
+static void test_batches_without_vectors(void **state) {
+    (void)state;
+    shard_content_t written = make_content(ROWS), read;
+    shard_batch_t *batch = &written.batches[2];
+    written.living = bitmap_create(ROWS, true);
+    assert_non_null(written.living);
+    for (int64_t row = 2 * BATCH; row < 3 * BATCH; row++)
+        bitmap_set(written.living, row, false);
+    batch->removed = BATCH;
+    memory_unmap(batch->vectors, batch->vector_bytes);
+    free(batch->metadata_ends);
+    free(batch->metadata);
+    batch->vectors = NULL;
+    batch->metadata_ends = NULL;
+    batch->metadata = NULL;
+    assert_ok(shard_file_write(path, &written, &err), err);
+    assert_ok(shard_file_read(path, &read, &err), err);
+    assert_int_equal(read.rows, ROWS);
+    assert_int_equal(bitmap_count(read.living, 0, ROWS), ROWS - BATCH);
+    compare_matches(&written, &read);
+    shard_content_clear(&read);
+    batch->removed = BATCH - 1;
+    assert_fails(shard_file_write(path, &written, &err), DFAISS_ERR_INTERNAL, err, "batch 2 at row 200 is not whole");
+    shard_content_clear(&written);
+}
+
 static void test_no_removed_rows(void **state) {
     (void)state;
     shard_content_t written = make_content(ROWS), read;
@@ -301,6 +328,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_second_writing_is_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removed_rows_stay_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_batches_without_vectors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_removed_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bits_of_other_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),

@@ -239,6 +239,7 @@ static void hide(shard_t *shard, uint64_t number, int64_t keep) {
         ids[i] = i < 10 ? i : 380 + i;
     assert_ok(shard_removal_by_ids(shard, 20, ids, &removal, &error), error);
     shard_removal_keep(removal, keep, shard_rows(shard) - keep);
+    shard_removal_replace(removal);
     while (!done)
         assert_ok(shard_removal_find(removal, 0, &done, &error), error);
     for (done = false; !done;)

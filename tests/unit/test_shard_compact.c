@@ -1,0 +1,331 @@
+/* The memory of removed rows is given back, whatever moment that is, and nothing else changes. */
+#include "test_shard_rows.h"
+
+#include "shard/removal.h"
+
+enum { BATCH = 400, ROWS = 4000 };
+
+/* Every row has as many bytes of metadata as its number has digits, and a hundred more. */
+static void append(shard_t *shard, bool own_ids) {
+    int64_t first = shard_rows(shard);
+    shard_batch_t batch = make_batch(BATCH, first);
+    batch.metadata_ends = malloc(BATCH * sizeof *batch.metadata_ends);
+    batch.metadata = malloc(BATCH * 128);
+    assert_true(batch.metadata_ends && batch.metadata);
+    if (own_ids) {
+        batch.ids = malloc(BATCH * sizeof *batch.ids);
+        assert_non_null(batch.ids);
+        for (int64_t i = 0; i < BATCH; i++)
+            batch.ids[i] = first + i;
+    }
+    uint64_t end = 0;
+    for (int64_t i = 0; i < BATCH; i++)
+        batch.metadata_ends[i] = end += (uint64_t)snprintf((char *)batch.metadata + end, 128, "%0100d%lld", 0, (long long)(first + i));
+    assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
+}
+
+static void check_metadata(const shard_t *shard, int64_t row) {
+    char expected[128];
+    int64_t id;
+    const uint8_t *metadata;
+    size_t size;
+    assert_true(shard_row(shard, row, &id, &metadata, &size));
+    assert_int_equal(id, row);
+    assert_int_equal(size, snprintf(expected, sizeof expected, "%0100d%lld", 0, (long long)row));
+    assert_memory_equal(metadata, expected, size);
+}
+
+typedef bool goes_t(int64_t row);
+
+static bool odd(int64_t row) {
+    return row % 2 == 1;
+}
+
+static bool first_half(int64_t row) {
+    return row < ROWS / 2;
+}
+
+static bool one_in_sixteen(int64_t row) {
+    return row % 16 == 0;
+}
+
+static bool all(int64_t row) {
+    (void)row;
+    return true;
+}
+
+static void remove_rows(shard_t *shard, goes_t *goes) {
+    int64_t ids[2 * ROWS], n = 0;
+    bool done = false;
+    shard_removal_t *removal = NULL;
+    for (int64_t row = 0; row < shard_rows(shard); row++) {
+        if (goes(row))
+            ids[n++] = row;
+    }
+    assert_ok(shard_removal_by_ids(shard, n, ids, &removal, &error), error);
+    while (!done)
+        assert_ok(shard_removal_step(removal, INT64_MAX, &done, &error), error);
+    shard_removal_destroy(removal);
+}
+
+/* A search for all finds the rows that have not gone. */
+static void check(shard_t *shard, goes_t *goes) {
+    const float query[DIM] = {0};
+    int64_t k = shard_rows(shard), found = 0, expected = 0;
+    topk_t hits = make_hits(k);
+    search_in_steps(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = k}, &hits);
+    for (int64_t row = 0; row < k; row++)
+        expected += !goes(row);
+    while (found < k && hits.ids[found] >= 0) {
+        assert_false(goes(hits.ids[found]));
+        check_metadata(shard, hits.rows[found++]);
+    }
+    assert_int_equal(found, expected);
+    free(hits.ids);
+}
+
+static bool none(int64_t row) {
+    (void)row;
+    return false;
+}
+
+/* A shard that is trained, indexed and searched once. */
+static shard_t *make_filled(const kind_t *kind, bool own_ids) {
+    shard_t *shard = make_shard(kind->config);
+    while (shard_rows(shard) < ROWS)
+        append(shard, own_ids);
+    if (kind->trains)
+        train(shard);
+    build_all(shard);
+    check(shard, none);
+    return shard;
+}
+
+/* Rows whose memory can be given back at least where all of them go: not those of a segment that grows, and none of an opaque index. */
+static int64_t rows_given_up(int kind) {
+    static const int64_t most[KINDS] = {0, 3072, ROWS, ROWS, 0};
+    return most[kind];
+}
+
+/* ---- what goes ---- */
+
+static void check_kind(int kind, goes_t *goes, bool own_ids) {
+    shard_t *shard = make_filled(&kinds[kind], own_ids);
+    shard_bytes_t before = shard_bytes(shard);
+    int64_t removed = 0, given_up = 0;
+    print_message("%s\n", kinds[kind].config);
+    for (int64_t row = 0; row < ROWS; row++) {
+        removed += goes(row);
+        given_up += goes(row) && row < rows_given_up(kind);
+    }
+    remove_rows(shard, goes);
+    assert_int_equal(shard_removed(shard), removed);
+    check(shard, goes);
+    build_all(shard);
+    shard_bytes_t after = shard_bytes(shard);
+    check(shard, goes);
+    assert_int_equal(shard_living(shard), ROWS - removed);
+    assert_int_equal(shard_removed(shard), removed - given_up);
+    assert_true(after.metadata < before.metadata * 7 / 10);
+    assert_true(given_up > 0 ? after.index < before.index : after.index == before.index);
+    assert_false(shard_changing(shard));
+    assert_false(build_once(shard));
+    /* It goes on as before. */
+    append(shard, own_ids);
+    check(shard, goes);
+    shard_destroy(shard);
+}
+
+static bool odd_of_the_first(int64_t row) {
+    return row < ROWS && row % 2 == 1;
+}
+
+static bool half_of_the_first(int64_t row) {
+    return row < ROWS && first_half(row);
+}
+
+static void test_every_kind(void **state) {
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        check_kind(kind, odd_of_the_first, false);
+        check_kind(kind, half_of_the_first, true);
+    }
+}
+
+/* Too few to be worth the work, then enough. */
+static void test_an_eighth(void **state) {
+    (void)state;
+    shard_t *shard = make_filled(&kinds[2], false);
+    size_t metadata = shard_bytes(shard).metadata;
+    remove_rows(shard, one_in_sixteen);
+    assert_false(build_once(shard));
+    assert_int_equal(shard_removed(shard), ROWS / 16);
+    assert_true(shard_bytes(shard).metadata == metadata);
+    check(shard, one_in_sixteen);
+    remove_rows(shard, odd);
+    build_all(shard);
+    assert_int_equal(shard_removed(shard), 0);
+    assert_true(shard_bytes(shard).metadata < metadata * 7 / 10);
+    shard_destroy(shard);
+}
+
+static void test_everything(void **state) {
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        shard_t *shard = make_filled(&kinds[kind], true);
+        size_t metadata = shard_bytes(shard).metadata;
+        remove_rows(shard, all);
+        build_all(shard);
+        check(shard, all);
+        assert_int_equal(shard_living(shard), 0);
+        assert_int_equal(shard_removed(shard), ROWS - rows_given_up(kind));
+        assert_true(shard_bytes(shard).metadata < metadata / 4); /* of attributes */
+        shard_destroy(shard);
+    }
+}
+
+/* ---- when ---- */
+
+/* A search that began before rows went finds them still, although their memory is to be given back, which waits for it; later searches do not wait.
+ */
+static void check_older_search(shard_t *shard) {
+    const float query[DIM] = {0};
+    shard_search_t *older = NULL;
+    bool done = false;
+    topk_t hits = make_hits(2 * ROWS);
+    shard_bytes_t before = shard_bytes(shard);
+    assert_ok(shard_search_create(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = 2 * ROWS}, &older, &error), error);
+    assert_ok(shard_search_step(older, 0, &done, &error), error);
+    assert_false(done);
+    remove_rows(shard, first_half);
+    assert_true(build_once(shard));
+    assert_false(shard_advance(shard, INT64_MAX));
+    assert_true(shard_compacting(shard));
+    assert_true(shard_changing(shard) && !shard_indexing(shard));
+    check(shard, first_half);
+    assert_true(shard_bytes(shard).metadata == before.metadata && shard_bytes(shard).buffered == before.buffered);
+    while (!done)
+        assert_ok(shard_search_step(older, 0, &done, &error), error);
+    shard_search_result(older, &hits);
+    shard_search_destroy(older);
+    for (int64_t i = 0; i < 2 * ROWS; i++)
+        assert_true(i < ROWS ? hits.ids[i] >= 0 : hits.ids[i] == -1);
+    free(hits.ids);
+    while (shard_changing(shard))
+        (void)shard_advance(shard, INT64_MAX);
+    assert_true(shard_bytes(shard).metadata < before.metadata);
+    check(shard, first_half);
+}
+
+static void test_older_searches(void **state) {
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        shard_t *shard = make_filled(&kinds[kind], true);
+        check_older_search(shard);
+        shard_destroy(shard);
+    }
+    shard_t *shard = make_shard(kinds[2].config);
+    while (shard_rows(shard) < ROWS)
+        append(shard, true);
+    check_older_search(shard);
+    assert_true(shard_bytes(shard).buffered == ROWS / 2 * DIM * sizeof(float));
+    shard_destroy(shard);
+}
+
+static void replace_first_half(shard_t *shard) {
+    int64_t ids[ROWS / 2];
+    shard_removal_t *removal = NULL;
+    bool done = false;
+    for (int64_t i = 0; i < ROWS / 2; i++)
+        ids[i] = i;
+    assert_ok(shard_removal_by_ids(shard, ROWS / 2, ids, &removal, &error), error);
+    shard_removal_replace(removal);
+    while (!done)
+        assert_ok(shard_removal_step(removal, INT64_MAX, &done, &error), error);
+    shard_removal_hide(removal, 1);
+    shard_removal_destroy(removal);
+}
+
+/* What an update has hidden is needed until it is settled, and then is kept for a while. */
+static void test_replaced_rows_stay(void **state) {
+    (void)state;
+    shard_t *shard = make_filled(&kinds[2], true);
+    shard_set_keep_replaced(shard, 0);
+    replace_first_half(shard);
+    assert_false(build_once(shard));
+    check_metadata(shard, 5);
+    shard_settle_update(shard, 1);
+    shard_set_keep_replaced(shard, INT64_MAX);
+    build_all(shard);
+    assert_true(shard_tells(shard, 5) && !shard_lives(shard, 5));
+    check_metadata(shard, 5);
+    check(shard, first_half);
+    assert_int_equal(shard_removed(shard), ROWS / 2);
+    shard_set_keep_replaced(shard, 0);
+    for (int i = 0; i < 10; i++)
+        build_all(shard);
+    assert_false(shard_tells(shard, 5));
+    assert_int_equal(shard_removed(shard), 0);
+    check(shard, first_half);
+    shard_destroy(shard);
+}
+
+/* ---- rows that wait ---- */
+
+/* Vectors of batches of which nothing is left are given back before they are indexed, and their rows are indexed all the same. */
+static void test_waiting_rows(void **state) {
+    (void)state;
+    for (int kind = 2; kind < KINDS; kind++) {
+        shard_t *shard = make_shard(kinds[kind].config);
+        while (shard_rows(shard) < ROWS)
+            append(shard, true);
+        size_t buffered = shard_bytes(shard).buffered;
+        remove_rows(shard, first_half);
+        build_all(shard);
+        bool freed = kind == 2;
+        assert_true(shard_bytes(shard).buffered == (freed ? buffered / 2 : buffered));
+        check(shard, first_half);
+        append(shard, true);
+        train(shard);
+        check(shard, first_half);
+        build_all(shard);
+        check(shard, first_half);
+        assert_int_equal(shard_indexed(shard), ROWS + BATCH);
+        assert_int_equal(shard_removed(shard), rows_given_up(kind) > 0 ? 0 : ROWS / 2);
+        shard_destroy(shard);
+    }
+}
+
+/* A snapshot describes batches without vectors. */
+static void test_snapshot_of_waiting_rows(void **state) {
+    (void)state;
+    shard_t *shard = make_shard(kinds[2].config);
+    shard_snapshot_t snapshot;
+    while (shard_rows(shard) < 2 * BATCH)
+        append(shard, false);
+    remove_rows(shard, first_half);
+    build_all(shard);
+    assert_ok(shard_snapshot(shard, &snapshot, &error), error);
+    assert_null(snapshot.batches[0].vectors);
+    assert_int_equal(snapshot.batches[0].removed, BATCH);
+    shard_snapshot_clear(&snapshot);
+    shard_destroy(shard);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kind),
+        cmocka_unit_test(test_an_eighth),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_older_searches),
+        cmocka_unit_test(test_replaced_rows_stay),
+        cmocka_unit_test(test_waiting_rows),
+        cmocka_unit_test(test_snapshot_of_waiting_rows),
+    };
+    if (team_create(2, &team, &error) != DFAISS_OK)
+        return 1;
+    printf("seed %d\n", SEED);
+    int failures = cmocka_run_group_tests(tests, NULL, NULL);
+    team_destroy(team);
+    return failures;
+}
