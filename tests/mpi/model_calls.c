@@ -323,6 +323,7 @@ const model_call_t model_calls[] = {
     {"save", 3, model_slot_exists, save},
     {"load", 2, slot_is_saved, load},
     {"add", 14, model_slot_exists, model_call_add},
+    {"update", 5, model_slot_filled, model_call_update},
     {"remove ids", 4, model_slot_filled, model_call_remove_ids},
     {"remove matching", 2, model_slot_filled, model_call_remove_matching},
     {"train", 5, slot_is_trainable, train},

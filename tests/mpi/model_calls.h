@@ -88,6 +88,7 @@ void model_call_range_search(model_turn_t *turn);
 void model_call_requests(model_turn_t *turn);
 
 void model_call_add(model_turn_t *turn);
+void model_call_update(model_turn_t *turn);
 void model_call_remove_ids(model_turn_t *turn);
 void model_call_remove_matching(model_turn_t *turn);
 

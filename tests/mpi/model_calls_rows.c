@@ -91,6 +91,31 @@ void model_call_add(model_turn_t *turn) {
     }
 }
 
+/* ---- update ---- */
+
+/* Some that there are, and with own ids some that there are not. */
+void model_call_update(model_turn_t *turn) {
+    model_slot_t *slot = turn->slot;
+    model_batch_t batch;
+    model_batch_draw(&batch, turn->random, 1 + (int64_t)random_below(turn->random, 20), slot->model.dim, slot->attributes);
+    int64_t n = 0;
+    for (int64_t i = 0; i < batch.batch.n; i++) {
+        bool old = !slot->own_ids || random_below(turn->random, 4) > 0;
+        int64_t id = old ? draw_old_id(turn) : draw_new_id(turn);
+        /* Twice the same: the rest of the batch goes without. */
+        if (has_id(&batch, n, id))
+            break;
+        model_batch_set_id(&batch, n++, id);
+    }
+    for (int64_t i = n; i < batch.batch.n; i++)
+        free(batch.rows[i].metadata);
+    batch.batch.n = n;
+    if (model_turn_acts(turn))
+        model_turn_ok(turn, dfaiss_update(job.client, slot->name, &batch.batch, &job.error));
+    put_batch(slot, &batch);
+    model_batch_clear(&batch);
+}
+
 /* ---- remove ---- */
 
 void model_call_remove_ids(model_turn_t *turn) {

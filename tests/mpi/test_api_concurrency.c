@@ -126,6 +126,61 @@ static void test_indexes_come_and_go(void **state) {
     free(base);
 }
 
+/* ---- changes while others search ---- */
+
+/* Every id is found once in every search, with an old vector or with the new one. */
+static void search_while_updated(int64_t n, const float *query) {
+    const char *index = "changing";
+    dfaiss_result_t *result;
+    int ended = 0;
+    while (!ended) {
+        MPI_Iprobe(0, ENDED_TAG, job.fellows, &ended, MPI_STATUS_IGNORE);
+        assert_ok(dfaiss_search(job.client, 1, &index, 1, DIM, query, 2 * n, NULL, &result, &job.error), job.error);
+        assert_int_equal(dfaiss_result_count(result, 0), n);
+        int64_t seen = 0;
+        for (int64_t i = 0; i < n; i++) {
+            assert_false(seen >> dfaiss_result_ids(result)[i] & 1);
+            seen |= (int64_t)1 << dfaiss_result_ids(result)[i];
+        }
+        dfaiss_result_destroy(result);
+    }
+    MPI_Recv(NULL, 0, MPI_BYTE, 0, ENDED_TAG, job.fellows, MPI_STATUS_IGNORE);
+}
+
+static void update_all(int64_t n, const int64_t *ids, int rounds) {
+    for (int round = 1; round <= rounds; round++) {
+        float *vectors = api_vectors(n, DIM, 100 + (uint64_t)round);
+        dfaiss_batch_t batch = {.element = DFAISS_F32, .n = n, .dim = DIM, .vectors = vectors, .ids = ids};
+        assert_ok(dfaiss_update(job.client, "changing", &batch, &job.error), job.error);
+        api_check_exact("changing", false, vectors, n, DIM, vectors, 3, K);
+        free(vectors);
+    }
+    for (int client = 1; client < job.clients; client++)
+        MPI_Send(NULL, 0, MPI_BYTE, client, ENDED_TAG, job.fellows);
+}
+
+static void test_update_beside_searches(void **state) {
+    (void)state;
+    enum { N = 50 };
+    int64_t ids[N];
+    float *base = api_vectors(N, DIM, 3);
+    for (int i = 0; i < N; i++)
+        ids[i] = i;
+    if (job.number == 0) {
+        api_create("changing", indexes[0].config, true);
+        api_add("changing", base, DIM, 0, N, 10);
+    }
+    api_barrier();
+    if (job.number == 0)
+        update_all(N, ids, 20);
+    else
+        search_while_updated(N, base);
+    api_barrier();
+    if (job.number == 0)
+        api_drop("changing");
+    free(base);
+}
+
 /* Each client removes ids of its own; what it has removed it never finds again, and what it has not it does. */
 static void test_removal_beside_searches(void **state) {
     (void)state;
@@ -306,9 +361,9 @@ static void test_clients_leave_early(void **state) {
 
 static int run_all(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_is_lost_or_doubled), cmocka_unit_test(test_indexes_come_and_go),
-        cmocka_unit_test(test_removal_beside_searches),    cmocka_unit_test(test_single_queries_beside_batches),
-        cmocka_unit_test(test_training_beside_searches),
+        cmocka_unit_test(test_nothing_is_lost_or_doubled),    cmocka_unit_test(test_indexes_come_and_go),
+        cmocka_unit_test(test_update_beside_searches),        cmocka_unit_test(test_removal_beside_searches),
+        cmocka_unit_test(test_single_queries_beside_batches), cmocka_unit_test(test_training_beside_searches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,7 @@ static void test_no_client(void **state) {
     assert_missing(dfaiss_set_threads(NULL, 1, error), "client");
     assert_missing(dfaiss_remove_ids(NULL, "there", 1, (const int64_t[]){1}, &number, error), "client");
     assert_missing(dfaiss_remove_matching(NULL, "there", "a", &number, error), "client");
+    assert_missing(dfaiss_update(NULL, "there", &(dfaiss_batch_t){.n = 1}, error), "client");
     assert_missing(dfaiss_get_statistics(NULL, "there", &statistics, error), "client");
     assert_missing(dfaiss_shutdown(NULL, error), "client");
     dfaiss_client_destroy(NULL);
@@ -71,6 +72,7 @@ static void test_no_name(void **state) {
     assert_missing(dfaiss_set_nprobe(client, NULL, 3, error), "index");
     assert_missing(dfaiss_remove_ids(client, NULL, 1, (const int64_t[]){1}, &number, error), "index");
     assert_missing(dfaiss_remove_matching(client, NULL, "a", &number, error), "index");
+    assert_missing(dfaiss_update(client, NULL, &(dfaiss_batch_t){.n = 1}, error), "index");
 }
 
 static void test_no_output(void **state) {
