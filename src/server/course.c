@@ -125,10 +125,15 @@ static void all_trained(server_t *server, operation_t *operation, void *context)
     course_t *course = context;
     dfaiss_error_t error = {0};
     note_failure(course, operation->status, &operation->error);
-    if (course->status == DFAISS_OK)
-        note_failure(course, request_turn_take(server, course->index, adopt_in_turn, course, &error), &error);
-    if (course->status != DFAISS_OK)
-        adopt(server, course);
+    dfaiss_status_t status = course->status;
+    if (status == DFAISS_OK) {
+        status = request_turn_take(server, course->index, adopt_in_turn, course, &error);
+        /* With one server the turn may have come, and all have adopted: the course is gone. */
+        if (status == DFAISS_OK)
+            return;
+        note_failure(course, status, &error);
+    }
+    adopt(server, course);
 }
 
 /* ---- shared training ---- */
