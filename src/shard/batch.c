@@ -7,7 +7,7 @@
 enum { PART = 8 };
 
 bool shard_batch_due(const shard_batch_t *batch) {
-    bool has_something = batch->metadata_ends || (batch->loose == batch->n && (batch->ids || batch->vectors));
+    bool has_something = batch->metadata_ends || batch->loose == batch->n;
     return has_something && batch->loose > batch->dropped && (batch->loose - batch->dropped) * PART >= batch->n;
 }
 

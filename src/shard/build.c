@@ -11,6 +11,7 @@ enum {
     OPAQUE_BLOCK_BYTES = 256 << 20, /* where every block is a faiss index of its own, or a copy of one */
     BLOCK_ROWS_MIN = 256,
     BLOCK_ROWS_MAX = 16384,
+    BLOCKS_A_COMPACTION = 8, /* after so many blocks memory of removed rows is given back, although there is more to be indexed */
 };
 
 static bool is_opaque(const shard_t *shard) {
@@ -107,10 +108,13 @@ dfaiss_status_t shard_build_prepare(shard_t *shard, bool *work, dfaiss_error_t *
         return DFAISS_OK;
     int64_t n = shard->store ? rows_to_build(shard) : 0;
     bool seal = shard->store && seals(shard, n);
-    if (n == 0 && !seal) {
+    bool nothing = n == 0 && !seal;
+    if (nothing || shard->built_blocks >= BLOCKS_A_COMPACTION)
         *work = shard_compact_prepare(shard);
+    if (*work)
+        shard->built_blocks = 0;
+    if (*work || nothing)
         return DFAISS_OK;
-    }
     TRY(collect_pieces(shard, shard->built, n, err));
     TRY(reserve_vectors(&shard->job, (size_t)n * (size_t)shard->config->dim * sizeof(float), err));
     shard->job.first = shard->built;
@@ -163,6 +167,7 @@ void shard_build_done(shard_t *shard, dfaiss_status_t status) {
     if (status != DFAISS_OK)
         return;
     shard->built = shard->job.first + shard->job.n;
+    shard->built_blocks++;
     shard->pending_block = shard->job.block;
     shard->job.block = NULL;
 }

@@ -201,6 +201,7 @@ static void apply(shard_t *shard, batch_change_t *change) {
         batch->ids = NULL;
         batch->first_id = 0;
         free_vectors(shard, batch);
+        rows->hollow += !batch->vectors;
     }
     rows->due += shard_batch_due(batch);
     rows->metadata_bytes += shard_batch_bytes(batch);
@@ -217,6 +218,7 @@ bool shard_compact_advance(shard_t *shard) {
     for (int64_t i = 0; i < compaction->change_count; i++)
         apply(shard, &compaction->changes[i]);
     clear_changes(compaction);
+    shard_rows_join_hollow(&shard->rows);
     compaction->under_way = compaction->made = false;
     return true;
 }

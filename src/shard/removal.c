@@ -134,6 +134,7 @@ static dfaiss_status_t look_at_some(shard_removal_t *removal, dfaiss_error_t *er
 }
 
 static dfaiss_status_t find_ids(shard_removal_t *removal, int64_t deadline, dfaiss_error_t *err) {
+    removal->batch = 0; /* their numbers may have changed since the last slice */
     while (removal->n > 0 && removal->row < removal->shard->rows.rows) {
         TRY(look_at_some(removal, err));
         if (clock_nanoseconds() >= deadline)
@@ -181,6 +182,7 @@ static int64_t next_to_go(shard_removal_t *removal) {
 
 static dfaiss_status_t go(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err) {
     TRY(shard_begin_to_remove(removal->shard, err));
+    removal->batch = 0;
     for (int64_t looked = 1;; looked++) {
         int64_t row = next_to_go(removal);
         *done = row < 0;

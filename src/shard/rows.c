@@ -4,6 +4,8 @@
 
 #include "base/memory.h"
 
+enum { HOLLOW_LEAST = 1024, HOLLOW_PART = 8 }; /* batches, and their share of all, that are worth looking at all */
+
 void shard_rows_clear(shard_rows_t *rows) {
     for (int64_t i = 0; i < rows->count; i++)
         shard_batch_clear(&rows->batches[i]);
@@ -56,6 +58,35 @@ void shard_rows_loosen(shard_rows_t *rows, int64_t batch) {
     rows->due += shard_batch_due(&rows->batches[batch]);
 }
 
+static bool is_hollow(const shard_batch_t *batch) {
+    return batch->dropped == batch->n && !batch->ids && !batch->metadata_ends && !batch->vectors;
+}
+
+static void join(shard_batch_t *into, const shard_batch_t *batch) {
+    into->n += batch->n;
+    into->removed += batch->n;
+    into->loose += batch->n;
+    into->dropped += batch->n;
+}
+
+void shard_rows_join_hollow(shard_rows_t *rows) {
+    int64_t kept = 0;
+    if (rows->hollow < HOLLOW_LEAST || rows->hollow < rows->count / HOLLOW_PART)
+        return;
+    for (int64_t i = 0; i < rows->count; i++) {
+        const shard_batch_t *batch = &rows->batches[i];
+        if (kept > 0 && is_hollow(batch) && is_hollow(&rows->batches[kept - 1])) {
+            join(&rows->batches[kept - 1], batch);
+            rows->metadata_bytes -= shard_batch_bytes(batch);
+        } else {
+            rows->batches[kept++] = *batch;
+        }
+    }
+    rows->count = kept;
+    rows->hollow = 0;
+    rows->freed = 0;
+}
+
 void shard_rows_free_vectors(shard_rows_t *rows, int64_t row) {
     for (; rows->freed < rows->count; rows->freed++) {
         shard_batch_t *batch = &rows->batches[rows->freed];
@@ -67,6 +98,7 @@ void shard_rows_free_vectors(shard_rows_t *rows, int64_t row) {
             rows->due -= shard_batch_due(batch);
             batch->vectors = NULL;
             rows->due += shard_batch_due(batch);
+            rows->hollow += is_hollow(batch);
         }
     }
 }

@@ -14,6 +14,7 @@ typedef struct shard_rows {
     int64_t rows;
     int64_t freed;   /* batches before this one have no vectors any more */
     int64_t due;     /* batches that have memory of removed rows to give back */
+    int64_t hollow;  /* batches that have come to have nothing but the numbers of their rows, since such were joined */
     int64_t next_id; /* greater than every id */
     size_t metadata_bytes;
     size_t buffered_bytes;
@@ -26,6 +27,8 @@ CHECKED dfaiss_status_t shard_rows_append(shard_rows_t *rows, shard_batch_t *bat
 int64_t shard_rows_find(const shard_rows_t *rows, int64_t row);
 /* One row more of a batch is gone, and nobody asks for it any more. */
 void shard_rows_loosen(shard_rows_t *rows, int64_t batch);
+/* Joins batches that lie beside each other and have nothing left, when there are many of them: numbers of batches change then. */
+void shard_rows_join_hollow(shard_rows_t *rows);
 /* Frees the vectors of batches that lie before `row` as a whole. */
 void shard_rows_free_vectors(shard_rows_t *rows, int64_t row);
 

@@ -107,7 +107,8 @@ struct shard {
 
     sample_t sample; /* vectors that are only trained on */
 
-    int64_t built; /* rows that the builder has taken in */
+    int64_t built;        /* rows that the builder has taken in */
+    int64_t built_blocks; /* since it last gave back memory */
     int64_t flush_target;
     build_job_t job;
     engine_block_t *pending_block; /* built, to be linked as soon as no search reads the store */

@@ -3,7 +3,7 @@
 
 #include "shard/removal.h"
 
-enum { BATCH = 400, ROWS = 4000 };
+enum { BATCH = 400, ROWS = 4000, K = 10 };
 
 /* Every row has as many bytes of metadata as its number has digits, and a hundred more. */
 static void append(shard_t *shard, bool own_ids) {
@@ -296,6 +296,45 @@ static void test_waiting_rows(void **state) {
     }
 }
 
+/* Batches of which nothing is left become one: an index whose vectors are replaced one by one does not grow with every call. */
+static void test_batches_are_joined(void **state) {
+    (void)state;
+    enum { SMALL = 5000 };
+    const float query[DIM] = {0};
+    shard_t *shard = make_shard("{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8, \"segment_rows\": 1024}");
+    shard_removal_t *removal = NULL;
+    int64_t ids[SMALL];
+    bool done = false;
+    for (int64_t i = 0; i < SMALL; i++) {
+        shard_batch_t batch = make_batch(1, i);
+        assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
+        ids[i] = i;
+    }
+    build_all(shard);
+    size_t described = shard_bytes(shard).metadata;
+    assert_ok(shard_removal_by_ids(shard, SMALL - 2, ids + 1, &removal, &error), error);
+    for (int steps = 0; !done; steps++) {
+        assert_ok(shard_removal_step(removal, 0, &done, &error), error);
+        if (steps == 2)
+            build_all(shard);
+    }
+    assert_int_equal(shard_removal_count(removal), SMALL - 2);
+    shard_removal_destroy(removal);
+    build_all(shard);
+    assert_true(shard_bytes(shard).metadata < described / 100);
+    append(shard, false);
+    topk_t hits = make_hits(K);
+    search_in_steps(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = K}, &hits);
+    for (int i = 0; i < K; i++)
+        assert_true(hits.ids[i] == 0 || hits.ids[i] >= SMALL - 1);
+    for (int64_t row = SMALL; row < SMALL + BATCH; row += 7)
+        check_metadata(shard, row);
+    free(hits.ids);
+    build_all(shard);
+    assert_int_equal(shard_living(shard), 2 + BATCH);
+    shard_destroy(shard);
+}
+
 /* A snapshot describes batches without vectors. */
 static void test_snapshot_of_waiting_rows(void **state) {
     (void)state;
@@ -321,6 +360,7 @@ int main(void) {
         cmocka_unit_test(test_replaced_rows_stay),
         cmocka_unit_test(test_waiting_rows),
         cmocka_unit_test(test_snapshot_of_waiting_rows),
+        cmocka_unit_test(test_batches_are_joined),
     };
     if (team_create(2, &team, &error) != DFAISS_OK)
         return 1;
