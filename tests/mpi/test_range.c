@@ -120,16 +120,29 @@ static int64_t count_within(const float *scores, bool larger, float radius, bool
     return count;
 }
 
+static int compare_ascending(const void *a, const void *b) {
+    float left = *(const float *)a, right = *(const float *)b;
+    return (left > right) - (left < right);
+}
+
+/* The scores that are there, best first: float[ROWS] out. Returns how many. */
+static int64_t rank_scores(const float *scores, bool larger, float *ranked) {
+    int64_t count = 0;
+    for (int64_t id = 0; id < ROWS; id++) {
+        if (!isnan(scores[id]))
+            ranked[count++] = larger ? -scores[id] : scores[id];
+    }
+    qsort(ranked, (size_t)count, sizeof *ranked, compare_ascending);
+    for (int64_t i = 0; larger && i < count; i++)
+        ranked[i] = -ranked[i];
+    return count;
+}
+
 /* The score that `rank` of the query's scores are better than. */
 static float score_of_rank(const float *scores, bool larger, int64_t rank) {
-    for (int64_t id = 0; id < ROWS; id++) {
-        int64_t ahead = 0;
-        for (int64_t other = 0; other < ROWS; other++)
-            ahead += better(larger, scores[other], scores[id]) || (scores[other] == scores[id] && other < id);
-        if (!isnan(scores[id]) && ahead == rank)
-            return scores[id];
-    }
-    return 0;
+    float ranked[ROWS];
+    assert_in_range(rank, 0, rank_scores(scores, larger, ranked) - 1);
+    return ranked[rank];
 }
 
 static int64_t least(int64_t a, int64_t b) {
@@ -141,12 +154,14 @@ static void check_query(const dfaiss_result_t *result, int64_t query, bool large
     int64_t inside = count_within(scores, larger, radius, false), at_most = count_within(scores, larger, radius, true);
     const float *found = dfaiss_result_scores(result) + query * limit;
     const int64_t *ids = dfaiss_result_ids(result) + query * limit;
+    float ranked[ROWS];
     assert_in_range(count, least(limit, inside), least(limit, at_most));
+    assert_in_range(count, 0, rank_scores(scores, larger, ranked));
     for (int64_t i = 0; i < count; i++) {
         assert_in_range(ids[i], 0, ROWS - 1);
         assert_true(better(larger, found[i], radius));
         assert_true(near(found[i], scores[ids[i]]));
-        assert_true(near(found[i], score_of_rank(scores, larger, i)));
+        assert_true(near(found[i], ranked[i]));
         assert_true(i == 0 || found[i] == found[i - 1] ? i == 0 || ids[i] > ids[i - 1] : better(larger, found[i - 1], found[i]));
     }
     for (int64_t i = count; i < limit; i++)
