@@ -60,14 +60,54 @@ static dfaiss_status_t write_columns(hdf5_file_t *file, const attribute_columns_
     return DFAISS_OK;
 }
 
-dfaiss_status_t shard_attributes_write(hdf5_file_t *file, const shard_content_t *content) {
-    if (!content->attributes)
-        return DFAISS_OK;
+static dfaiss_status_t append_kept(const shard_content_t *content, int64_t *rows, attribute_columns_t *columns, dfaiss_error_t *err) {
+    for (int64_t row = 0; row < content->rows;) {
+        int64_t count = 0;
+        for (; row < content->rows && count < PIECE; row++) {
+            if (kept_rows_has(content->kept, row))
+                rows[count++] = row;
+        }
+        TRY(attribute_columns_append_from(columns, content->attributes, rows, count, err));
+    }
+    return DFAISS_OK;
+}
+
+/* The columns without the rows that are left out. */
+static dfaiss_status_t copy_kept(hdf5_file_t *file, const shard_content_t *content, attribute_columns_t **out) {
+    attribute_columns_t *columns = NULL;
+    int64_t *rows = malloc(PIECE * sizeof *rows);
+    dfaiss_status_t status = rows ? DFAISS_OK : error_memory(file->err, PIECE * sizeof *rows, "attributes");
+    if (status == DFAISS_OK)
+        status = attribute_columns_create(attribute_columns_schema(content->attributes), &columns, file->err);
+    if (status == DFAISS_OK)
+        status = append_kept(content, rows, columns, file->err);
+    free(rows);
+    if (status != DFAISS_OK) {
+        attribute_columns_destroy(columns);
+        return status;
+    }
+    *out = columns;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t write_all(hdf5_file_t *file, const attribute_columns_t *columns) {
     void *piece = malloc(PIECE * sizeof(uint64_t));
     if (!piece)
         return error_memory(file->err, PIECE * sizeof(uint64_t), "attributes");
-    dfaiss_status_t status = write_columns(file, content->attributes, piece);
+    dfaiss_status_t status = write_columns(file, columns, piece);
     free(piece);
+    return status;
+}
+
+dfaiss_status_t shard_attributes_write(hdf5_file_t *file, const shard_content_t *content) {
+    attribute_columns_t *kept = NULL;
+    if (!content->attributes)
+        return DFAISS_OK;
+    if (!content->kept->bits)
+        return write_all(file, content->attributes);
+    TRY(copy_kept(file, content, &kept));
+    dfaiss_status_t status = write_all(file, kept);
+    attribute_columns_destroy(kept);
     return status;
 }
 

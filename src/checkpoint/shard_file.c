@@ -63,8 +63,8 @@ static dfaiss_status_t write_root(hdf5_file_t *file, const shard_content_t *cont
     TRY(hdf5_put_integer(file, "/", "generation", content->generation));
     TRY(hdf5_put_integer(file, "/", "server", content->server));
     TRY(hdf5_put_integer(file, "/", "servers", content->servers));
-    TRY(hdf5_put_integer(file, "/", "rows", content->rows));
-    TRY(hdf5_put_integer(file, "/", "indexed_rows", indexed_rows(content)));
+    TRY(hdf5_put_integer(file, "/", "rows", content->kept->rows));
+    TRY(hdf5_put_integer(file, "/", "indexed_rows", content->kept->indexed));
     return hdf5_put_text(file, "/", "class", class);
 }
 
@@ -109,9 +109,15 @@ static dfaiss_status_t write_all(hdf5_file_t *file, const shard_content_t *conte
 }
 
 static dfaiss_status_t write_file(const char *path, const shard_content_t *content, hdf5_file_t *file, dfaiss_error_t *err) {
+    kept_rows_t kept;
+    shard_content_t written = *content;
     TRY(check_content(path, content, err));
     TRY(hdf5_create(file, path, err));
-    return hdf5_close(file, write_all(file, content));
+    kept_rows_make(content, &kept);
+    written.kept = &kept;
+    dfaiss_status_t status = write_all(file, &written);
+    kept_rows_clear(&kept);
+    return hdf5_close(file, status);
 }
 
 dfaiss_status_t shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err) {

@@ -3,6 +3,7 @@
 #define CHECKPOINT_SHARD_PARTS_H
 
 #include "checkpoint/hdf5_file.h"
+#include "checkpoint/kept_rows.h"
 #include "checkpoint/shard_file.h"
 
 /* The indexed vectors, /codes, /vectors, /lists or /graphs by the template's class. Reading makes the store for content->config and

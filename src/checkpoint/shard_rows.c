@@ -23,12 +23,30 @@ static int64_t smaller(int64_t a, int64_t b) {
 
 /* ---- writing ---- */
 
-static dfaiss_status_t put_ids(hdf5_stream_t *stream, const shard_batch_t *batch) {
+/* Rows of a batch that follow each other and are kept: numbers first to end - 1 within the batch. Begun with end at the first row of interest. */
+typedef struct run {
+    const shard_batch_t *batch;
+    int64_t first, end;
+} run_t;
+
+static bool next_run(const kept_rows_t *kept, run_t *run) {
+    const shard_batch_t *batch = run->batch;
+    run->first = run->end;
+    while (run->first < batch->n && !kept_rows_has(kept, batch->first_row + run->first))
+        run->first++;
+    run->end = kept->bits ? run->first : batch->n;
+    while (run->end < batch->n && kept_rows_has(kept, batch->first_row + run->end))
+        run->end++;
+    return run->first < run->end;
+}
+
+static dfaiss_status_t put_ids(hdf5_stream_t *stream, const run_t *run) {
+    const shard_batch_t *batch = run->batch;
     int64_t piece[PIECE_ROWS];
     if (batch->ids)
-        return hdf5_stream_put(stream, batch->ids, batch->n);
-    for (int64_t row = 0; row < batch->n; row += PIECE_ROWS) {
-        int64_t rows = smaller(PIECE_ROWS, batch->n - row);
+        return hdf5_stream_put(stream, batch->ids + run->first, run->end - run->first);
+    for (int64_t row = run->first; row < run->end; row += PIECE_ROWS) {
+        int64_t rows = smaller(PIECE_ROWS, run->end - row);
         for (int64_t i = 0; i < rows; i++)
             piece[i] = batch->first_id + row + i;
         TRY(hdf5_stream_put(stream, piece, rows));
@@ -36,29 +54,39 @@ static dfaiss_status_t put_ids(hdf5_stream_t *stream, const shard_batch_t *batch
     return DFAISS_OK;
 }
 
+static dfaiss_status_t put_all_ids(hdf5_stream_t *stream, const shard_content_t *content) {
+    for (int64_t i = 0; i < content->batch_count; i++) {
+        for (run_t run = {.batch = &content->batches[i]}; next_run(content->kept, &run);)
+            TRY(put_ids(stream, &run));
+    }
+    return hdf5_stream_finish(stream);
+}
+
 static dfaiss_status_t write_ids(hdf5_file_t *file, const shard_content_t *content) {
     hdf5_stream_t stream;
-    TRY(hdf5_stream_create(file, "/ids", HDF5_I64, content->rows, 0, &stream));
-    dfaiss_status_t status = DFAISS_OK;
-    for (int64_t i = 0; status == DFAISS_OK && i < content->batch_count; i++)
-        status = put_ids(&stream, &content->batches[i]);
-    if (status == DFAISS_OK)
-        status = hdf5_stream_finish(&stream);
+    TRY(hdf5_stream_create(file, "/ids", HDF5_I64, content->kept->rows, 0, &stream));
+    dfaiss_status_t status = put_all_ids(&stream, content);
     hdf5_stream_destroy(&stream);
     return status;
 }
 
-static uint64_t metadata_bytes(const shard_batch_t *batch) {
-    return batch->metadata_ends && batch->n > 0 ? batch->metadata_ends[batch->n - 1] : 0;
+/* Where the metadata of a run begin and end in those of its batch. */
+static uint64_t metadata_begin(const run_t *run) {
+    return run->batch->metadata_ends && run->first > 0 ? run->batch->metadata_ends[run->first - 1] : 0;
 }
 
-/* The ends of one batch, counted from `base`, which is where the batch before ended. */
-static dfaiss_status_t put_ends(hdf5_stream_t *stream, const shard_batch_t *batch, uint64_t base) {
-    uint64_t piece[PIECE_ROWS];
-    for (int64_t row = 0; row < batch->n; row += PIECE_ROWS) {
-        int64_t rows = smaller(PIECE_ROWS, batch->n - row);
+static uint64_t metadata_end(const run_t *run) {
+    return run->batch->metadata_ends ? run->batch->metadata_ends[run->end - 1] : 0;
+}
+
+/* The ends of a run, counted from `base`, which is where the run before ended. */
+static dfaiss_status_t put_ends(hdf5_stream_t *stream, const run_t *run, uint64_t base) {
+    const shard_batch_t *batch = run->batch;
+    uint64_t piece[PIECE_ROWS], begin = metadata_begin(run);
+    for (int64_t row = run->first; row < run->end; row += PIECE_ROWS) {
+        int64_t rows = smaller(PIECE_ROWS, run->end - row);
         for (int64_t i = 0; i < rows; i++)
-            piece[i] = base + (batch->metadata_ends ? batch->metadata_ends[row + i] : 0);
+            piece[i] = base + (batch->metadata_ends ? batch->metadata_ends[row + i] - begin : 0);
         TRY(hdf5_stream_put(stream, piece, rows));
     }
     return DFAISS_OK;
@@ -67,25 +95,35 @@ static dfaiss_status_t put_ends(hdf5_stream_t *stream, const shard_batch_t *batc
 static dfaiss_status_t put_metadata(const shard_content_t *content, hdf5_stream_t *ends, hdf5_stream_t *bytes) {
     uint64_t base = 0;
     for (int64_t i = 0; i < content->batch_count; i++) {
-        const shard_batch_t *batch = &content->batches[i];
-        TRY(put_ends(ends, batch, base));
-        TRY(hdf5_stream_put(bytes, batch->metadata, (int64_t)metadata_bytes(batch)));
-        base += metadata_bytes(batch);
+        for (run_t run = {.batch = &content->batches[i]}; next_run(content->kept, &run);) {
+            uint64_t size = metadata_end(&run) - metadata_begin(&run);
+            TRY(put_ends(ends, &run, base));
+            if (size > 0)
+                TRY(hdf5_stream_put(bytes, run.batch->metadata + metadata_begin(&run), (int64_t)size));
+            base += size;
+        }
     }
     TRY(hdf5_stream_finish(ends));
     return hdf5_stream_finish(bytes);
 }
 
+static uint64_t all_metadata_bytes(const shard_content_t *content) {
+    uint64_t total = 0;
+    for (int64_t i = 0; i < content->batch_count; i++) {
+        for (run_t run = {.batch = &content->batches[i]}; next_run(content->kept, &run);)
+            total += metadata_end(&run) - metadata_begin(&run);
+    }
+    return total;
+}
+
 /* No group where no row has metadata. */
 static dfaiss_status_t write_metadata(hdf5_file_t *file, const shard_content_t *content) {
-    uint64_t total = 0;
+    uint64_t total = all_metadata_bytes(content);
     hdf5_stream_t ends = {0}, bytes = {0};
-    for (int64_t i = 0; i < content->batch_count; i++)
-        total += metadata_bytes(&content->batches[i]);
     if (total == 0)
         return DFAISS_OK;
     TRY(hdf5_make_group(file, "/metadata"));
-    dfaiss_status_t status = hdf5_stream_create(file, "/metadata/ends", HDF5_U64, content->rows, 0, &ends);
+    dfaiss_status_t status = hdf5_stream_create(file, "/metadata/ends", HDF5_U64, content->kept->rows, 0, &ends);
     if (status == DFAISS_OK)
         status = hdf5_stream_create(file, "/metadata/bytes", HDF5_U8, (int64_t)total, 0, &bytes);
     if (status == DFAISS_OK)
@@ -111,30 +149,35 @@ static dfaiss_status_t put_zeros(hdf5_stream_t *stream, int64_t rows) {
     return status;
 }
 
-static dfaiss_status_t put_vectors(hdf5_stream_t *stream, const shard_batch_t *batch, int64_t indexed) {
-    int64_t skipped = batch->first_row < indexed ? indexed - batch->first_row : 0;
-    if (!batch->vectors)
-        return put_zeros(stream, batch->n - skipped);
-    return hdf5_stream_put(stream, (const uint8_t *)batch->vectors + (size_t)skipped * stream->dataset.row_bytes, batch->n - skipped);
+static dfaiss_status_t put_vectors(hdf5_stream_t *stream, const shard_content_t *content, const shard_batch_t *batch, int64_t indexed) {
+    run_t run = {.batch = batch, .end = batch->first_row < indexed ? indexed - batch->first_row : 0};
+    while (next_run(content->kept, &run)) {
+        const uint8_t *vectors = batch->vectors;
+        if (vectors)
+            TRY(hdf5_stream_put(stream, vectors + (size_t)run.first * stream->dataset.row_bytes, run.end - run.first));
+        else
+            TRY(put_zeros(stream, run.end - run.first));
+    }
+    return DFAISS_OK;
 }
 
-/* One dataset: the rows of batches `from` to `to` - 1, which have the same element type. */
-static dfaiss_status_t write_group(hdf5_file_t *file, const shard_content_t *content, int64_t from, int64_t to, int64_t indexed, int64_t group) {
-    const shard_batch_t *batches = content->batches, *last = &batches[to - 1];
-    int64_t first = batches[from].first_row > indexed ? batches[from].first_row : indexed;
+/* One dataset: the `rows` kept rows of batches `from` to `to` - 1, which have the same element type. */
+static dfaiss_status_t write_group(hdf5_file_t *file, const shard_content_t *content, int64_t from, int64_t to, int64_t first, int64_t rows,
+                                   int64_t group) {
+    const shard_batch_t *batches = content->batches;
     char name[HDF5_NAME];
     hdf5_stream_t stream;
     buffered_name(group, name, sizeof name);
-    TRY(hdf5_stream_create(file, name, (hdf5_type_t)batches[from].element, last->first_row + last->n - first, content->config->dim, &stream));
+    TRY(hdf5_stream_create(file, name, (hdf5_type_t)batches[from].element, rows, content->config->dim, &stream));
     dfaiss_status_t status = DFAISS_OK;
     for (int64_t i = from; status == DFAISS_OK && i < to; i++)
-        status = put_vectors(&stream, &batches[i], indexed);
+        status = put_vectors(&stream, content, &batches[i], first);
     if (status == DFAISS_OK)
         status = hdf5_stream_finish(&stream);
     hdf5_stream_destroy(&stream);
     TRY(status);
     TRY(hdf5_put_text(file, name, "element", element_name(batches[from].element)));
-    return hdf5_put_integer(file, name, "first", first);
+    return hdf5_put_integer(file, name, "first", kept_rows_number(content->kept, first));
 }
 
 static dfaiss_status_t write_buffered(hdf5_file_t *file, const shard_content_t *content, int64_t indexed) {
@@ -147,7 +190,10 @@ static dfaiss_status_t write_buffered(hdf5_file_t *file, const shard_content_t *
         int64_t to = from + 1;
         while (to < content->batch_count && batches[to].element == batches[from].element)
             to++;
-        TRY(write_group(file, content, from, to, indexed, groups++));
+        int64_t first = batches[from].first_row > indexed ? batches[from].first_row : indexed, end = batches[to - 1].first_row + batches[to - 1].n;
+        int64_t rows = kept_rows_count(content->kept, first, end);
+        if (rows > 0)
+            TRY(write_group(file, content, from, to, first, rows, groups++));
         from = to;
     }
     return hdf5_put_integer(file, "/buffered", "count", groups);
@@ -220,7 +266,7 @@ static dfaiss_status_t read_metadata(reader_t *reader, shard_batch_t *batch) {
         return error_memory(reader->file->err, (size_t)batch->n * sizeof *batch->metadata_ends, "metadata");
     TRY(hdf5_stream_get(&reader->ends, batch->metadata_ends, batch->n));
     TRY(rebase_ends(reader, batch));
-    size_t bytes = metadata_bytes(batch);
+    size_t bytes = (size_t)batch->metadata_ends[batch->n - 1];
     if (bytes == 0) {
         free(batch->metadata_ends);
         batch->metadata_ends = NULL;

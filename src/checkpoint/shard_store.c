@@ -37,9 +37,10 @@ static dfaiss_status_t put_segment_rows(hdf5_stream_t *stream, const engine_stor
     return DFAISS_OK;
 }
 
-static dfaiss_status_t write_held_rows(hdf5_file_t *file, const engine_store_t *store) {
+static dfaiss_status_t write_held_rows(hdf5_file_t *file, const shard_content_t *content) {
+    const engine_store_t *store = content->store;
     hdf5_stream_t stream;
-    if (engine_store_held(store) == engine_store_rows(store))
+    if (engine_store_held(store) == content->kept->indexed)
         return DFAISS_OK;
     TRY(hdf5_stream_create(file, held_name, HDF5_I64, engine_store_held(store), 0, &stream));
     dfaiss_status_t status = DFAISS_OK;
@@ -126,7 +127,7 @@ static dfaiss_status_t write_codes(hdf5_file_t *file, const shard_content_t *con
     code_form_t form = code_form(content);
     hdf5_stream_t stream;
     TRY(write_segment_sizes(file, store));
-    TRY(write_held_rows(file, store));
+    TRY(write_held_rows(file, content));
     TRY(hdf5_stream_create(file, form.name, form.type, engine_store_held(store), form.width, &stream));
     dfaiss_status_t status = DFAISS_OK;
     for (int64_t segment = 0; status == DFAISS_OK && segment < engine_store_segments(store); segment++) {
@@ -231,13 +232,26 @@ static dfaiss_status_t write_list_sizes(hdf5_file_t *file, const engine_store_t 
     return status;
 }
 
-static dfaiss_status_t put_lists(const engine_store_t *store, int64_t lists, list_streams_t *streams) {
+static dfaiss_status_t put_list_rows(hdf5_stream_t *stream, const kept_rows_t *kept, const int64_t *rows, int64_t size) {
+    int64_t piece[PIECE];
+    if (!kept->bits)
+        return hdf5_stream_put(stream, rows, size);
+    for (int64_t at = 0; at < size; at += PIECE) {
+        int64_t n = size - at < PIECE ? size - at : PIECE;
+        for (int64_t i = 0; i < n; i++)
+            piece[i] = kept_rows_number(kept, rows[at + i]);
+        TRY(hdf5_stream_put(stream, piece, n));
+    }
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t put_lists(const shard_content_t *content, int64_t lists, list_streams_t *streams) {
     for (int64_t list = 0; list < lists; list++) {
         int64_t size = 0;
         const uint8_t *codes = NULL;
         const int64_t *rows = NULL;
-        engine_store_list(store, list, &size, &codes, &rows);
-        TRY(hdf5_stream_put(&streams->rows, rows, size));
+        engine_store_list(content->store, list, &size, &codes, &rows);
+        TRY(put_list_rows(&streams->rows, content->kept, rows, size));
         TRY(hdf5_stream_put(&streams->codes, codes, size));
     }
     TRY(hdf5_stream_finish(&streams->rows));
@@ -254,7 +268,7 @@ static dfaiss_status_t write_lists(hdf5_file_t *file, const shard_content_t *con
     if (status == DFAISS_OK)
         status = hdf5_stream_create(file, "/lists/codes", HDF5_U8, held, code_size, &streams.codes);
     if (status == DFAISS_OK)
-        status = put_lists(content->store, lists, &streams);
+        status = put_lists(content, lists, &streams);
     destroy_list_streams(&streams);
     return status;
 }
@@ -331,17 +345,17 @@ static dfaiss_status_t write_graph_bytes(hdf5_file_t *file, const engine_store_t
     return hdf5_stream_finish(&sink->stream);
 }
 
-static dfaiss_status_t put_graph_attributes(hdf5_file_t *file, const engine_store_t *store, int64_t graph, const char *name, uint64_t checksum) {
+static dfaiss_status_t put_graph_attributes(hdf5_file_t *file, const shard_content_t *content, int64_t graph, const char *name, uint64_t checksum) {
     char text[CHECKSUM_TEXT];
     int64_t first = 0, rows = 0;
     snprintf(text, sizeof text, "%016" PRIx64, checksum);
-    engine_store_segment(store, graph, &first, &rows);
-    TRY(hdf5_put_integer(file, name, "first", first));
+    engine_store_segment(content->store, graph, &first, &rows);
+    TRY(hdf5_put_integer(file, name, "first", kept_rows_number(content->kept, first)));
     TRY(hdf5_put_integer(file, name, "rows", rows));
     return hdf5_put_text(file, name, "xxh3", text);
 }
 
-static dfaiss_status_t write_graph(hdf5_file_t *file, const engine_store_t *store, int64_t graph) {
+static dfaiss_status_t write_graph(hdf5_file_t *file, const shard_content_t *content, int64_t graph) {
     char name[HDF5_NAME];
     graph_sink_t sink = {.checksum = XXH3_createState()};
     graph_name(graph, name, sizeof name);
@@ -351,9 +365,9 @@ static dfaiss_status_t write_graph(hdf5_file_t *file, const engine_store_t *stor
     }
     dfaiss_status_t status = hdf5_stream_create_growing(file, name, &sink.stream);
     if (status == DFAISS_OK)
-        status = write_graph_bytes(file, store, graph, &sink);
+        status = write_graph_bytes(file, content->store, graph, &sink);
     if (status == DFAISS_OK)
-        status = put_graph_attributes(file, store, graph, name, XXH3_64bits_digest(sink.checksum));
+        status = put_graph_attributes(file, content, graph, name, XXH3_64bits_digest(sink.checksum));
     hdf5_stream_destroy(&sink.stream);
     XXH3_freeState(sink.checksum);
     return status;
@@ -362,10 +376,10 @@ static dfaiss_status_t write_graph(hdf5_file_t *file, const engine_store_t *stor
 static dfaiss_status_t write_graphs(hdf5_file_t *file, const shard_content_t *content) {
     int64_t count = engine_store_segments(content->store);
     TRY(hdf5_make_group(file, "/graphs"));
-    TRY(write_held_rows(file, content->store));
+    TRY(write_held_rows(file, content));
     TRY(hdf5_put_integer(file, "/graphs", "count", count));
     for (int64_t graph = 0; graph < count; graph++)
-        TRY(write_graph(file, content->store, graph));
+        TRY(write_graph(file, content, graph));
     return DFAISS_OK;
 }
 

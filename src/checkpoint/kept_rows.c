@@ -1,0 +1,90 @@
+#include "checkpoint/kept_rows.h"
+
+#include <stdlib.h>
+
+#include "checkpoint/shard_file.h"
+
+enum { WORTH_PART = 2 }; /* one row in so many is left out at least: what it takes is small beside a vector */
+
+/* ---- which rows ---- */
+
+static void keep_rows(bitmap_t *bits, const int64_t *rows, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        bitmap_set(bits, rows[i], true);
+}
+
+static void keep_lists(bitmap_t *bits, const engine_store_t *store, int64_t lists) {
+    for (int64_t list = 0; list < lists; list++) {
+        int64_t size = 0;
+        const uint8_t *codes = NULL;
+        const int64_t *rows = NULL;
+        engine_store_list(store, list, &size, &codes, &rows);
+        keep_rows(bits, rows, size);
+    }
+}
+
+static void keep_segments(bitmap_t *bits, const engine_store_t *store) {
+    for (int64_t segment = 0; segment < engine_store_segments(store); segment++) {
+        const int64_t *rows = engine_store_segment_rows(store, segment);
+        int64_t first = 0, count = 0;
+        engine_store_segment(store, segment, &first, &count);
+        if (rows)
+            keep_rows(bits, rows, count);
+        for (int64_t row = first; !rows && row < first + count; row++)
+            bitmap_set(bits, row, true);
+    }
+}
+
+static void keep_waiting(bitmap_t *bits, const bitmap_t *living, int64_t indexed) {
+    for (int64_t row = indexed; row < living->rows; row++)
+        bitmap_set(bits, row, bitmap_get(living, row));
+}
+
+static bool number_rows(kept_rows_t *kept) {
+    int64_t words = (kept->bits->rows + 63) / 64, before = 0;
+    kept->before = malloc((size_t)words * sizeof *kept->before);
+    for (int64_t word = 0; kept->before && word < words; word++) {
+        kept->before[word] = before;
+        before += __builtin_popcountll(kept->bits->words[word]);
+    }
+    return kept->before != NULL;
+}
+
+void kept_rows_make(const shard_content_t *content, kept_rows_t *out) {
+    int64_t indexed = content->store ? engine_store_rows(content->store) : 0, held = content->store ? engine_store_held(content->store) : 0;
+    *out = (kept_rows_t){.rows = content->rows, .indexed = indexed};
+    int64_t kept = content->living ? held + bitmap_count(content->living, indexed, content->rows) : content->rows;
+    if ((content->rows - kept) * WORTH_PART < content->rows || kept == content->rows)
+        return;
+    kept_rows_t made = {.bits = bitmap_create(content->rows, false), .rows = kept, .indexed = held};
+    if (!made.bits)
+        return;
+    if (content->store && engine_template_class(content->template) == ENGINE_IVF)
+        keep_lists(made.bits, content->store, engine_template_lists(content->template));
+    else if (content->store)
+        keep_segments(made.bits, content->store);
+    keep_waiting(made.bits, content->living, indexed);
+    if (number_rows(&made))
+        *out = made;
+    else
+        kept_rows_clear(&made);
+}
+
+void kept_rows_clear(kept_rows_t *kept) {
+    bitmap_release(kept->bits);
+    free(kept->before);
+    *kept = (kept_rows_t){0};
+}
+
+/* ---- numbers ---- */
+
+int64_t kept_rows_count(const kept_rows_t *kept, int64_t first, int64_t end) {
+    return kept->bits ? bitmap_count(kept->bits, first, end) : end - first;
+}
+
+int64_t kept_rows_number(const kept_rows_t *kept, int64_t row) {
+    if (!kept->bits)
+        return row;
+    uint64_t below = kept->bits->words[row / 64] & (((uint64_t)1 << (row % 64)) - 1);
+    return kept->before[row / 64] + __builtin_popcountll(below);
+}
