@@ -72,9 +72,10 @@ dfaiss_status_t override_storage(const char *text, size_t size, const char *inde
     json_t *object;
     TRY(index_config_load_json(text, size, index, &object, err));
     const char *given = json_string_value(json_object_get(object, "index_storage_dir"));
-    char *copy = given && given[0] ? strdup(given) : NULL;
+    bool wanted = given && given[0];
+    char *copy = wanted ? strdup(given) : NULL;
     json_decref(object);
-    if (given && given[0] && !copy)
+    if (wanted && !copy)
         return error_memory(err, 1, "loading");
     *storage = copy;
     return DFAISS_OK;
