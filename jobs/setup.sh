@@ -8,6 +8,8 @@ cache=${DFAISS_CACHE:-${HOME:?set HOME or DFAISS_CACHE}/.cache/dfaiss}
 packages=(g++ gcc make cmake ninja-build pkg-config dpkg-dev
     openmpi-bin libopenmpi-dev libhdf5-dev libjansson-dev libxxhash-dev libopenblas-openmp-dev
     libcmocka-dev hdf5-tools)
+# Without these some tests are skipped, so that a mistake is first seen on a machine that has them.
+test_packages=(python3-minimal shellcheck)
 
 usage() {
     cat <<'TEXT'
@@ -190,6 +192,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+[ "$tests" = OFF ] || packages+=("${test_packages[@]}")
 if is_debian; then
     install_packages
 elif [ "$install" = yes ]; then

@@ -72,7 +72,8 @@ chmod +x tools/gnuplot
 measured=(bench --storage st --index lists --queries data/query.fbin "${quick[@]}" --groundtruth data/groundtruth.ibin --batch 1 --output results)
 export DFAISS_GNUPLOT=$folder/tools/gnuplot
 run 0 "$dfaiss" "${measured[@]}"
-[ "$(cat results/bench.png)" = drawn ] && [ ! -e results/bench.svg ] || fail "pictures of another benchmark"
+[ "$(cat results/bench.png)" = drawn ] || fail "no picture of gnuplot"
+[ ! -e results/bench.svg ] || fail "a picture of another benchmark"
 expect_output "index      lists: ivf_simple, l2, 3,000 x 16 on 2 servers"
 expect_output "recall@k"
 ! grep -q noise out err || fail "what gnuplot says is passed on"
@@ -84,14 +85,15 @@ grep -q '"recall"' results/bench.json || fail "no results in bench.json"
 printf '#!/bin/sh\nexit 3\n' > tools/gnuplot
 run 0 "$dfaiss" "${measured[@]}"
 grep -q "no picture: gnuplot failed; 'cd results && gnuplot bench.gp' says why" err || fail "the failure of gnuplot is not named"
-[ -e results/bench.gp ] && [ ! -e results/bench.png ] || fail "other files than the script"
+[ -e results/bench.gp ] || fail "no script where gnuplot failed"
+[ ! -e results/bench.png ] || fail "a picture of another benchmark where gnuplot failed"
 rm tools/gnuplot
 run 0 "$dfaiss" "${measured[@]}"
 grep -q "no picture: gnuplot is not installed; where it is, it draws results/bench.gp" err || fail "that gnuplot is missing is not said"
 unset DFAISS_GNUPLOT
 if command -v gnuplot > /dev/null; then
     run 0 "$dfaiss" "${measured[@]}"
-    ls results/bench.png results/bench.svg 2> /dev/null | grep -q . || fail "no picture"
+    compgen -G "results/bench.[ps][nv]g" > /dev/null || fail "no picture"
     [ "$(grep -c -v '^starting ' err)" = 0 ] || fail "gnuplot leaves words on stderr"
 fi
 
