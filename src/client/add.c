@@ -68,7 +68,7 @@ static dfaiss_status_t get_filled(dfaiss_client_t *client, const char *index, fi
         return error_memory(err, sizeof *filled, "what a client remembers of an index");
     snprintf(filled->name, sizeof filled->name, "%s", index);
     /* Different clients begin with different servers, so that few batches of many clients do not all lie on the same one. */
-    filled->next_server = transport_number(client->transport) % transport_servers(client->transport);
+    filled->next_server = client->carrier.number % client->carrier.servers;
     filled->next = client->filled;
     client->filled = filled;
     *out = filled;
@@ -98,7 +98,7 @@ dfaiss_status_t client_next_server(dfaiss_client_t *client, const char *index, i
             return error_set(err, DFAISS_ERR_TIMEOUT, "ADD", "server %d has been behind with indexing for %.1f seconds", next, waited);
     }
     client->under_way[next]++;
-    filled->next_server = (next + 1) % transport_servers(client->transport);
+    filled->next_server = (next + 1) % client->carrier.servers;
     *server = next;
     return DFAISS_OK;
 }

@@ -6,7 +6,6 @@
 #include "client/bulk_load.h"
 #include "client/client_internal.h"
 #include "config/index_name.h"
-#include "transport/public_world.h"
 
 static const dfaiss_client_options_t usual_options = {.timeout = 300, .long_timeout = 0};
 
@@ -22,37 +21,33 @@ static dfaiss_status_t check_options(const dfaiss_client_options_t *options, dfa
     return DFAISS_OK;
 }
 
-static dfaiss_status_t check_world(const dfaiss_world_t *world, dfaiss_error_t *err) {
-    if (world->role != DFAISS_ROLE_CLIENT)
-        return error_set(err, DFAISS_ERR_STATE, "world", "this rank is server %d of its world; only client ranks have a client",
-                         transport_number(world->transport));
-    if (world->taken)
-        return error_set(err, DFAISS_ERR_STATE, "world", "this world has a client already; there is one a world");
+/* Takes over the carrier, also on failure. */
+static dfaiss_status_t make_client(carrier_t *carrier, const dfaiss_client_options_t *options, dfaiss_client_t **out, dfaiss_error_t *err) {
+    dfaiss_client_t *client = calloc(1, sizeof *client);
+    int *under_way = calloc((size_t)carrier->servers, sizeof *under_way);
+    if (!client || !under_way) {
+        free(under_way);
+        free(client);
+        carrier_leave(carrier, carrier->last_correlation);
+        return error_memory(err, sizeof *client, "a client");
+    }
+    client->carrier = *carrier;
+    client->options = *options;
+    client->under_way = under_way;
+    client->last_correlation = carrier->last_correlation;
+    *out = client;
     return DFAISS_OK;
 }
 
 dfaiss_status_t dfaiss_client_create(dfaiss_world_t *world, const dfaiss_client_options_t *options, dfaiss_client_t **out, dfaiss_error_t *err) {
+    carrier_t carrier;
     if (!world || !out)
         return error_null(err, world ? "out" : "world");
     if (!options)
         options = &usual_options;
     TRY(check_options(options, err));
-    TRY(check_world(world, err));
-    dfaiss_client_t *client = calloc(1, sizeof *client);
-    int *under_way = calloc((size_t)transport_servers(world->transport), sizeof *under_way);
-    if (!client || !under_way) {
-        free(under_way);
-        free(client);
-        return error_memory(err, sizeof *client, "a client");
-    }
-    client->world = world;
-    client->transport = world->transport;
-    client->options = *options;
-    client->under_way = under_way;
-    client->last_correlation = world->last_correlation;
-    world->taken = true;
-    *out = client;
-    return DFAISS_OK;
+    TRY(carrier_of_world(world, &carrier, err));
+    return make_client(&carrier, options, out, err);
 }
 
 static bool waits_for_anything(const dfaiss_client_t *client) {
@@ -87,14 +82,13 @@ void dfaiss_client_destroy(dfaiss_client_t *client) {
         question_abandon(client->questions);
     while (client->filled)
         client_forget_index(client, client->filled->name);
-    client->world->taken = false;
-    client->world->last_correlation = client->last_correlation;
+    carrier_leave(&client->carrier, client->last_correlation);
     free(client->under_way);
     free(client);
 }
 
 int client_servers(const dfaiss_client_t *client) {
-    return transport_servers(client->transport);
+    return client->carrier.servers;
 }
 
 dfaiss_status_t client_check_broken(const dfaiss_client_t *client, dfaiss_error_t *err) {

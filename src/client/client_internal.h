@@ -11,9 +11,9 @@
 #include <dfaiss/client.h>
 
 #include "base/bytes.h"
+#include "client/carrier.h"
 #include "message/add.h"
 #include "message/message.h"
-#include "transport/transport.h"
 
 enum { COORDINATOR = 0 }; /* the server that is asked what concerns an index as a whole */
 
@@ -141,8 +141,7 @@ CHECKED dfaiss_status_t client_send_batch(dfaiss_client_t *client, int server, c
 typedef struct sent_batch sent_batch_t; /* bulk_load.c */
 
 struct dfaiss_client {
-    dfaiss_world_t *world;
-    transport_t *transport;
+    carrier_t carrier;
     dfaiss_client_options_t options;
     uint64_t last_correlation;
     question_t *questions;

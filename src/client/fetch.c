@@ -70,7 +70,7 @@ dfaiss_status_t fetch_create(dfaiss_client_t *client, const fetch_wish_t *wish, 
     fetch->client = client;
     fetch->wish = *wish;
     fetch->result = result;
-    fetch->servers = transport_servers(client->transport);
+    fetch->servers = client->carrier.servers;
     fetch->bucket_count = wish->index_count * fetch->servers;
     fetch->buckets = calloc((size_t)fetch->bucket_count, sizeof *fetch->buckets);
     fetch->places = malloc(hits * sizeof *fetch->places);

@@ -6,7 +6,7 @@
 #include "message/named.h"
 
 static dfaiss_status_t ask_servers(dfaiss_client_t *client, const char *index, question_t **questions, dfaiss_error_t *err) {
-    for (int server = 0; server < transport_servers(client->transport); server++) {
+    for (int server = 0; server < client->carrier.servers; server++) {
         bytes_writer_t body = {0};
         message_named_encode(index, &body);
         TRY(question_ask(client, server, MESSAGE_GET_IDS, &body, NULL, 0, PATIENCE_LONG, &questions[server], err));
@@ -15,7 +15,7 @@ static dfaiss_status_t ask_servers(dfaiss_client_t *client, const char *index, q
 }
 
 static dfaiss_status_t wait_for_all(dfaiss_client_t *client, question_t **questions, dfaiss_error_t *err) {
-    for (int server = 0; server < transport_servers(client->transport); server++) {
+    for (int server = 0; server < client->carrier.servers; server++) {
         while (!question_over(questions[server]))
             client_turn(client, true);
         TRY(question_outcome(questions[server], err));
@@ -32,7 +32,7 @@ static int compare_ids(const void *a, const void *b) {
 
 static dfaiss_status_t join(const dfaiss_client_t *client, question_t *const *questions, int64_t **ids, int64_t *n, dfaiss_error_t *err) {
     size_t bytes = 0, at = 0;
-    int servers = transport_servers(client->transport);
+    int servers = client->carrier.servers;
     for (int server = 0; server < servers; server++)
         bytes += questions[server]->answer.bulk_size;
     uint8_t *joined = bytes > 0 ? malloc(bytes) : NULL;
@@ -55,7 +55,7 @@ dfaiss_status_t dfaiss_get_ids(dfaiss_client_t *client, const char *index, int64
     TRY(client_check(client, index, err));
     if (!ids || !n)
         return error_null(err, ids ? "n" : "ids");
-    size_t servers = (size_t)transport_servers(client->transport);
+    size_t servers = (size_t)client->carrier.servers;
     question_t **questions = calloc(servers, sizeof(question_t *));
     if (!questions)
         return error_memory(err, servers * sizeof(question_t *), "the ids of an index");

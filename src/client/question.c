@@ -88,9 +88,8 @@ static dfaiss_status_t send(question_t *question, const bytes_writer_t *body, co
     dfaiss_client_t *client = question->client;
     TRY(client_check_broken(client, err));
     TRY(message_written(body, question->kind, err));
-    int rank = transport_server_rank(client->transport, question->server);
-    dfaiss_status_t status = transport_send(client->transport, rank, question->kind, question->correlation, body->data, body->size, bulk, bulk_size,
-                                            note_departure, question, err);
+    dfaiss_status_t status = carrier_send(&client->carrier, question->server, question->kind, question->correlation, body->data, body->size, bulk,
+                                          bulk_size, note_departure, question, err);
     if (status == DFAISS_ERR_MPI) {
         dfaiss_error_t error = {0};
         error_set(&error, status, "", "%s", err ? err->text : "MPI failed");
@@ -191,7 +190,7 @@ static void take_answer(dfaiss_client_t *client, transport_message_t *message) {
 
 /* An answer came that found no memory here: whoever waits for it is told. */
 static bool take_refused_answer(dfaiss_client_t *client, const transport_message_t *message, dfaiss_status_t status, const dfaiss_error_t *error) {
-    if (status != DFAISS_ERR_MEMORY || transport_failed(client->transport) || message->kind != MESSAGE_ANSWER)
+    if (status != DFAISS_ERR_MEMORY || carrier_failed(&client->carrier) || message->kind != MESSAGE_ANSWER)
         return false;
     question_t *question = find_question(client, message);
     if (question && !question->answered)
@@ -233,14 +232,14 @@ void client_turn(dfaiss_client_t *client, bool rest) {
     dfaiss_error_t error; /* filled on failure alone: a turn should cost next to nothing */
     bool arrived = false;
     if (client->broken == DFAISS_OK) {
-        dfaiss_status_t status = transport_progress(client->transport, &message, &arrived, &error);
+        dfaiss_status_t status = carrier_progress(&client->carrier, &message, &arrived, &error);
         if (status != DFAISS_OK && !take_refused_answer(client, &message, status, &error))
             client_break(client, status, &error);
     }
     if (arrived)
         take_answer(client, &message);
     else if (rest && client->broken == DFAISS_OK)
-        transport_idle(client->transport);
+        carrier_idle(&client->carrier);
     give_up_on_late_ones(client);
     advance_requests(client);
 }

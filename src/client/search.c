@@ -283,9 +283,8 @@ static dfaiss_status_t ask(dfaiss_client_t *client, search_request_t *search, in
     memcpy(message.index, search->indexes[index], sizeof message.index);
     bytes_writer_t body = {0};
     message_search_encode(&message, &body);
-    int lead = transport_number(client->transport) % transport_servers(client->transport);
     size_t bytes = (size_t)search->nq * (size_t)search->dim * sizeof *queries;
-    return question_ask(client, lead, MESSAGE_SEARCH, &body, queries, bytes, PATIENCE_SHORT, &search->questions[index], err);
+    return question_ask(client, client->carrier.lead, MESSAGE_SEARCH, &body, queries, bytes, PATIENCE_SHORT, &search->questions[index], err);
 }
 
 /* What was asked before something failed must be over before the queries are the caller's again. */
