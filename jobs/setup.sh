@@ -9,7 +9,7 @@ packages=(g++ gcc make cmake ninja-build pkg-config dpkg-dev
     openmpi-bin libopenmpi-dev libhdf5-dev libjansson-dev libxxhash-dev libopenblas-openmp-dev
     libcmocka-dev hdf5-tools)
 # Without these some tests are skipped, so that a mistake is first seen on a machine that has them.
-test_packages=(python3-minimal shellcheck)
+test_packages=(python3-minimal shellcheck munge slurmctld slurmd slurm-client iproute2)
 
 usage() {
     cat <<'TEXT'

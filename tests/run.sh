@@ -12,7 +12,7 @@ usage: tests/run.sh [--sanitize] [--no-install] [CTEST-OPTION...]
                   servers that are threads of one process (label fake), in a third one with ThreadSanitizer
   --no-install    install no packages
 
-Everything else goes to ctest: -L unit, -L mpi, -L cli choose by label, -R PATTERN by name, -N lists.
+Everything else goes to ctest: -L unit, -L mpi, -L cli, -L jobs (on a real Slurm, on several hosts) choose by label, -R PATTERN by name, -N lists.
 TEXT
 }
 

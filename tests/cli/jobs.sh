@@ -24,7 +24,7 @@ refuses() {
 
 check_shell_style() {
     if command -v shellcheck > /dev/null; then
-        shellcheck -x -P SCRIPTDIR "$root"/jobs/*.sh "$root"/tests/*.sh "$root"/tests/cli/*.sh "$root"/benchmarks/*.sh "$root/.ci/run"
+        shellcheck -x -P SCRIPTDIR "$root"/jobs/*.sh "$root"/tests/*.sh "$root"/jobs/*.sbatch "$root"/tests/cli/*.sh "$root"/tests/jobs/*.sh "$root"/benchmarks/*.sh "$root/.ci/run"
     fi
 }
 
