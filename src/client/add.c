@@ -32,6 +32,8 @@ typedef struct add_request {
     bool credit; /* of the server, which no question has yet */
     int64_t first_id;
     uint64_t incarnation;
+    bool waits_for_ids;   /* that another add has dealt out; there is no question then */
+    int refusals;         /* that there had been when it began to wait */
     question_t *question; /* the one under way */
     dfaiss_status_t (*answered)(struct add_request *add, bool *done, dfaiss_error_t *err);
 } add_request_t;
@@ -178,6 +180,19 @@ static dfaiss_status_t keep_ids(dfaiss_client_t *client, const char *index, cons
     return DFAISS_OK;
 }
 
+/* Nobody waits for this add any more to have ids dealt out; where that has failed, those who did are told. */
+static void end_reservation(const add_request_t *add, dfaiss_status_t status, const dfaiss_error_t *error) {
+    filled_index_t *filled = find_filled(add->request.client, add->index);
+    if (!filled || filled->reserver != &add->request)
+        return;
+    filled->reserver = NULL;
+    if (status == DFAISS_OK)
+        return;
+    filled->refusals++;
+    filled->refusal = *error;
+    filled->refusal.code = status;
+}
+
 static dfaiss_status_t take_reserved(add_request_t *add, bool *done, dfaiss_error_t *err) {
     message_ids_t dealt;
     (void)done;
@@ -185,21 +200,46 @@ static dfaiss_status_t take_reserved(add_request_t *add, bool *done, dfaiss_erro
     if (dealt.count < add->batch.n)
         return message_malformed(MESSAGE_ANSWER, err);
     TRY(keep_ids(add->request.client, add->index, &dealt, err));
+    end_reservation(add, DFAISS_OK, NULL);
     question_forget(add->question);
     add->question = NULL;
     (void)take_ids(add);
     return send_batch(add, err);
 }
 
-/* Takes ids of the block that this client has, or has more dealt out. */
-static dfaiss_status_t number_and_send(add_request_t *add, dfaiss_error_t *err) {
-    if (add->batch.ids || take_ids(add))
-        return send_batch(add, err);
+static dfaiss_status_t reserve(add_request_t *add, filled_index_t *filled, dfaiss_error_t *err) {
     int64_t count = add->batch.n > ID_BLOCK ? add->batch.n : ID_BLOCK;
     bytes_writer_t body = {0};
     message_setting_encode(add->index, count, &body);
     add->answered = take_reserved;
-    return question_ask(add->request.client, COORDINATOR, MESSAGE_RESERVE_IDS, &body, NULL, 0, PATIENCE_SHORT, &add->question, err);
+    TRY(question_ask(add->request.client, COORDINATOR, MESSAGE_RESERVE_IDS, &body, NULL, 0, PATIENCE_SHORT, &add->question, err));
+    filled->reserver = &add->request;
+    return DFAISS_OK;
+}
+
+/* Takes ids of the block that this client has, has more dealt out, or waits for those that another add has asked for. */
+static dfaiss_status_t number_and_send(add_request_t *add, dfaiss_error_t *err) {
+    filled_index_t *filled;
+    if (add->batch.ids || take_ids(add))
+        return send_batch(add, err);
+    TRY(get_filled(add->request.client, add->index, &filled, err));
+    if (!filled->reserver)
+        return reserve(add, filled, err);
+    add->waits_for_ids = true;
+    add->refusals = filled->refusals;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t go_on_without_ids(add_request_t *add, dfaiss_error_t *err) {
+    const filled_index_t *filled = find_filled(add->request.client, add->index);
+    if (filled && filled->refusals > add->refusals) {
+        *err = filled->refusal;
+        return filled->refusal.code;
+    }
+    if (filled && filled->reserver)
+        return DFAISS_OK;
+    add->waits_for_ids = false;
+    return number_and_send(add, err);
 }
 
 static dfaiss_status_t take_sized(add_request_t *add, bool *done, dfaiss_error_t *err) {
@@ -242,19 +282,26 @@ static void write_ids(const add_request_t *add) {
         add->ids_out[i] = add->batch.ids ? add->batch.ids[i] : add->first_id + i;
 }
 
+static dfaiss_status_t go_on(add_request_t *add, bool *done, dfaiss_error_t *err) {
+    if (add->waits_for_ids)
+        return go_on_without_ids(add, err);
+    TRY(question_outcome(add->question, err));
+    return add->answered(add, done, err);
+}
+
 static void advance(dfaiss_request_t *request) {
     add_request_t *add = (add_request_t *)request;
-    if (!question_over(add->question))
+    if (!add->waits_for_ids && !question_over(add->question))
         return;
     dfaiss_error_t error = {0};
     bool done = false;
-    dfaiss_status_t status = question_outcome(add->question, &error);
-    if (status == DFAISS_OK)
-        status = add->answered(add, &done, &error);
+    dfaiss_status_t status = go_on(add, &done, &error);
     if (status == DFAISS_OK && !done)
         return;
     if (done)
         write_ids(add);
+    else
+        end_reservation(add, status, &error);
     give_credit_back(add);
     request_end(request, status, &error);
 }

@@ -14,6 +14,7 @@
 #include "client/carrier.h"
 #include "message/add.h"
 #include "message/message.h"
+#include "message/statistics.h"
 
 enum { COORDINATOR = 0 }; /* the server that is asked what concerns an index as a whole */
 
@@ -31,8 +32,8 @@ typedef struct question {
     uint64_t correlation;
     int server;
     message_kind_t kind;
-    int64_t asked_at;
-    double limit;                    /* seconds; 0: none */
+    int64_t since;                   /* when it was asked; or answered, where the bulk was to depart yet */
+    double limit;                    /* seconds from then on; 0: none */
     bool departed;                   /* the bulk is not read any more */
     bool answered;                   /* or failed: status says which */
     bool forgotten;                  /* nobody waits for it any more */
@@ -56,11 +57,15 @@ CHECKED dfaiss_status_t question_outcome(const question_t *question, dfaiss_erro
 void question_forget(question_t *question);
 /* The client goes, whether it is over or not. */
 void question_abandon(question_t *question);
+/* It need not be answered later than in so many seconds; what its patience says stays the limit where that is less. */
+void question_hurry(question_t *question, double seconds);
 /* Calls `released` when the bulk has departed, which may be now; also after the client is gone. */
 void question_when_departed(question_t *question, void (*released)(void *context), void *context);
 /* Gives the credit back that it counts as. */
 void question_release_credit(question_t *question);
 
+/* Waits until a question is over, and says how it ended. */
+CHECKED dfaiss_status_t client_await(dfaiss_client_t *client, const question_t *question, dfaiss_error_t *err);
 /* Asks a question and waits for it. On success the answer stands in *out (question_forget), otherwise there is none. */
 CHECKED dfaiss_status_t client_ask(dfaiss_client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
                                    patience_t patience, question_t **out, dfaiss_error_t *err);
@@ -92,6 +97,10 @@ message_add_t client_describe_batch(const char *index, const dfaiss_batch_t *bat
 
 /* ERR_ARG: the text of a filter is empty or too long. What is wrong with an expression the servers say, who know the attributes. */
 CHECKED dfaiss_status_t client_check_filter(const char *filter, dfaiss_error_t *err);
+
+/* As client_statistics (client/bulk_load.h), but within so many seconds; 0: as other calls. */
+CHECKED dfaiss_status_t client_statistics_within(dfaiss_client_t *client, const char *index, double seconds, message_statistics_t *statistics,
+                                                 dfaiss_error_t *err);
 
 /* ---- requests ---- */
 
@@ -125,6 +134,9 @@ typedef struct filled_index {
     uint64_t incarnation; /* of the index that the ids below belong to: a later one of the same name has other ids */
     int64_t first_id;     /* ids that server 0 has dealt out to this client and that it has not used */
     int64_t ids_left;
+    const dfaiss_request_t *reserver; /* the add that has more of them dealt out, which others wait for; NULL: none has */
+    int refusals;                     /* how often that has failed, and how it did last */
+    dfaiss_error_t refusal;
 } filled_index_t;
 
 /* After a call that makes another index of a name. */

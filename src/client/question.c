@@ -47,6 +47,11 @@ dfaiss_status_t question_outcome(const question_t *question, dfaiss_error_t *err
     return question->status;
 }
 
+void question_hurry(question_t *question, double seconds) {
+    if (question->limit <= 0 || seconds < question->limit)
+        question->limit = seconds;
+}
+
 static void fail_question(question_t *question, dfaiss_status_t status, const dfaiss_error_t *error) {
     question->answered = true;
     question->status = status;
@@ -108,7 +113,7 @@ dfaiss_status_t question_ask(dfaiss_client_t *client, int server, message_kind_t
         question->correlation = ++client->last_correlation;
         question->server = server;
         question->kind = kind;
-        question->asked_at = clock_nanoseconds();
+        question->since = clock_nanoseconds();
         question->limit = patience == PATIENCE_SHORT ? client->options.timeout : client->options.long_timeout;
         status = send(question, body, bulk, bulk_size, &error);
     } else {
@@ -135,6 +140,13 @@ static question_t *find_question(const dfaiss_client_t *client, const transport_
             return question;
     }
     return NULL;
+}
+
+/* The bulk has as long to depart as the answer had to come. */
+static void note_answer(question_t *question) {
+    question->answered = true;
+    if (!question->departed)
+        question->since = clock_nanoseconds();
 }
 
 void question_release_credit(question_t *question) {
@@ -174,7 +186,7 @@ static void take_answer(dfaiss_client_t *client, transport_message_t *message) {
         return;
     }
     question->answer = *message;
-    question->answered = true;
+    note_answer(question);
     dfaiss_status_t status = read_outcome(question, &error);
     if (status != DFAISS_OK) {
         question->answered = false;
@@ -193,28 +205,33 @@ static bool take_refused_answer(dfaiss_client_t *client, const transport_message
     if (status != DFAISS_ERR_MEMORY || carrier_failed(&client->carrier) || message->kind != MESSAGE_ANSWER)
         return false;
     question_t *question = find_question(client, message);
-    if (question && !question->answered)
+    if (!question)
+        return true;
+    if (!question->answered) {
+        note_answer(question);
         fail_question(question, status, error);
-    if (question)
-        question_release_credit(question);
+    }
+    question_release_credit(question);
+    free_if_unused(question);
     return true;
 }
 
-/* What the question has lent may still be read where it has not left: nothing can be promised any more then. */
+/* What the question has lent may still be read where it has not left, whether it is answered or not: nothing can be promised any more then. */
 static void give_up_on_late_ones(dfaiss_client_t *client) {
     int64_t now = 0;
     for (question_t *question = client->questions; question; question = question->next) {
-        if (question->answered || question->limit <= 0)
+        if ((question->answered && question->departed) || question->limit <= 0)
             continue;
         now = now ? now : clock_nanoseconds();
-        double waited = (double)(now - question->asked_at) * 1e-9;
+        double waited = (double)(now - question->since) * 1e-9;
         if (waited <= question->limit)
             continue;
         dfaiss_error_t error = {0};
         const char *kind = message_kind_name(question->kind);
-        dfaiss_status_t status = error_set(&error, DFAISS_ERR_TIMEOUT, kind, "server %d has not answered a message of kind %s for %.1f seconds",
-                                           question->server, kind, waited);
-        fail_question(question, status, &error);
+        dfaiss_status_t status = error_set(&error, DFAISS_ERR_TIMEOUT, kind, "server %d has not %s a message of kind %s for %.1f seconds",
+                                           question->server, question->answered ? "taken in" : "answered", kind, waited);
+        if (!question->answered)
+            fail_question(question, status, &error);
         if (!question->departed)
             client_break(client, status, &error);
     }
@@ -246,13 +263,17 @@ void client_turn(dfaiss_client_t *client, bool rest) {
 
 /* ---- calls that block ---- */
 
+dfaiss_status_t client_await(dfaiss_client_t *client, const question_t *question, dfaiss_error_t *err) {
+    while (!question_over(question))
+        client_turn(client, true);
+    return question_outcome(question, err);
+}
+
 dfaiss_status_t client_ask(dfaiss_client_t *client, int server, message_kind_t kind, bytes_writer_t *body, const void *bulk, size_t bulk_size,
                            patience_t patience, question_t **out, dfaiss_error_t *err) {
     question_t *question = NULL;
     TRY(question_ask(client, server, kind, body, bulk, bulk_size, patience, &question, err));
-    while (!question_over(question))
-        client_turn(client, true);
-    dfaiss_status_t status = question_outcome(question, err);
+    dfaiss_status_t status = client_await(client, question, err);
     if (status != DFAISS_OK) {
         question_forget(question);
         return status;

@@ -7,21 +7,33 @@
 #include "client/client_internal.h"
 #include "message/remove.h"
 
-static dfaiss_status_t ask(dfaiss_client_t *client, const char *index, message_remove_t *message, const int64_t *ids, int64_t *removed,
+static dfaiss_status_t take_answer(dfaiss_client_t *client, question_t *question, int64_t *removed, dfaiss_error_t *err) {
+    TRY(client_await(client, question, err));
+    int64_t gone = bytes_get_i64(&question->result);
+    if (!bytes_reader_done(&question->result))
+        return message_malformed(MESSAGE_ANSWER, err);
+    if (removed)
+        *removed = gone;
+    return DFAISS_OK;
+}
+
+/* ids (NULL with a filter) are malloc'ed, and freed when MPI does not read them any more, which may be after this. */
+static dfaiss_status_t ask(dfaiss_client_t *client, const char *index, message_remove_t *message, int64_t *ids, int64_t *removed,
                            dfaiss_error_t *err) {
     question_t *question = NULL;
     bytes_writer_t body = {0};
     snprintf(message->index, sizeof message->index, "%s", index);
     message_remove_encode(message, &body);
-    TRY(client_ask(client, COORDINATOR, MESSAGE_REMOVE, &body, ids, (size_t)message->n * sizeof *ids, PATIENCE_LONG, &question, err));
-    int64_t gone = bytes_get_i64(&question->result);
-    bool whole = bytes_reader_done(&question->result);
+    size_t bytes = (size_t)message->n * sizeof *ids;
+    dfaiss_status_t status = question_ask(client, COORDINATOR, MESSAGE_REMOVE, &body, ids, bytes, PATIENCE_LONG, &question, err);
+    if (status != DFAISS_OK) {
+        free(ids);
+        return status;
+    }
+    question_when_departed(question, free, ids);
+    status = take_answer(client, question, removed, err);
     question_forget(question);
-    if (!whole)
-        return message_malformed(MESSAGE_ANSWER, err);
-    if (removed)
-        *removed = gone;
-    return DFAISS_OK;
+    return status;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -69,11 +81,7 @@ dfaiss_status_t dfaiss_remove_ids(dfaiss_client_t *client, const char *index, in
     int64_t *sorted = NULL;
     TRY(client_sort_ids(n, ids, &sorted, err));
     message_remove_t message = {.n = n};
-    dfaiss_status_t status = ask(client, index, &message, sorted, removed, err);
-    /* Where MPI may still read them they stay lent: the client is broken then. */
-    if (client->broken == DFAISS_OK)
-        free(sorted);
-    return status;
+    return ask(client, index, &message, sorted, removed, err);
 }
 
 dfaiss_status_t dfaiss_remove_matching(dfaiss_client_t *client, const char *index, const char *filter, int64_t *removed, dfaiss_error_t *err) {

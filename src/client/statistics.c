@@ -4,29 +4,47 @@
 #include "client/bulk_load.h"
 #include "client/client_internal.h"
 #include "message/named.h"
+#include "message/setting.h"
 
+static bool is_sound(const message_statistics_t *one, int servers) {
+    return one->server >= 0 && one->server < servers && one->state >= INDEX_NOT_TRAINED && one->state <= INDEX_TRAINED && one->threads >= 0 &&
+           one->threads <= MESSAGE_MAX_THREADS;
+}
+
+/* Every server tells once, in any order. */
 static dfaiss_status_t read_statistics(bytes_reader_t *result, int servers, message_statistics_t *statistics, dfaiss_error_t *err) {
+    for (int i = 0; i < servers; i++)
+        statistics[i].server = -1;
     for (int i = 0; i < servers; i++) {
         message_statistics_t one;
         message_statistics_decode(result, &one);
-        if (result->failed || one.server < 0 || one.server >= servers || one.state < INDEX_NOT_TRAINED || one.state > INDEX_TRAINED)
+        if (result->failed || !is_sound(&one, servers) || statistics[one.server].server >= 0)
             return message_malformed(MESSAGE_ANSWER, err);
         statistics[one.server] = one;
     }
     return bytes_reader_done(result) ? DFAISS_OK : message_malformed(MESSAGE_ANSWER, err);
 }
 
-dfaiss_status_t client_statistics(dfaiss_client_t *client, const char *index, message_statistics_t *statistics, dfaiss_error_t *err) {
+dfaiss_status_t client_statistics_within(dfaiss_client_t *client, const char *index, double seconds, message_statistics_t *statistics,
+                                         dfaiss_error_t *err) {
     if (!client)
         return error_null(err, "client");
     TRY(index[0] ? client_check(client, index, err) : client_check_broken(client, err));
     question_t *question = NULL;
     bytes_writer_t body = {0};
     message_named_encode(index, &body);
-    TRY(client_ask(client, COORDINATOR, MESSAGE_STATISTICS, &body, NULL, 0, PATIENCE_SHORT, &question, err));
-    dfaiss_status_t status = read_statistics(&question->result, client_servers(client), statistics, err);
+    TRY(question_ask(client, COORDINATOR, MESSAGE_STATISTICS, &body, NULL, 0, PATIENCE_SHORT, &question, err));
+    if (seconds > 0)
+        question_hurry(question, seconds);
+    dfaiss_status_t status = client_await(client, question, err);
+    if (status == DFAISS_OK)
+        status = read_statistics(&question->result, client_servers(client), statistics, err);
     question_forget(question);
     return status;
+}
+
+dfaiss_status_t client_statistics(dfaiss_client_t *client, const char *index, message_statistics_t *statistics, dfaiss_error_t *err) {
+    return client_statistics_within(client, index, 0, statistics, err);
 }
 
 static dfaiss_status_t ask_all(dfaiss_client_t *client, const char *index, message_statistics_t **out, dfaiss_error_t *err) {

@@ -50,13 +50,14 @@ static dfaiss_status_t first_failure(const message_statistics_t *told, int serve
     return DFAISS_OK;
 }
 
-/* The state, and the first failure of any server; the status is that of asking. */
-static dfaiss_status_t ask_state(dfaiss_client_t *client, const char *index, dfaiss_state_t *state, dfaiss_error_t *failure, dfaiss_error_t *err) {
+/* The state, and the first failure of any server; the status is that of asking, which takes so many seconds at most (0: as other calls). */
+static dfaiss_status_t ask_state(dfaiss_client_t *client, const char *index, double seconds, dfaiss_state_t *state, dfaiss_error_t *failure,
+                                 dfaiss_error_t *err) {
     int servers = client_servers(client);
     message_statistics_t *told = calloc((size_t)servers, sizeof *told);
     if (!told)
         return error_memory(err, (size_t)servers * sizeof *told, "statistics");
-    dfaiss_status_t status = client_statistics(client, index, told, err);
+    dfaiss_status_t status = client_statistics_within(client, index, seconds, told, err);
     if (status == DFAISS_OK) {
         *state = combine(told, servers);
         failure->code = first_failure(told, servers, failure);
@@ -70,7 +71,7 @@ dfaiss_status_t dfaiss_get_state(dfaiss_client_t *client, const char *index, dfa
     TRY(client_check(client, index, err));
     if (!state)
         return error_null(err, "state");
-    return ask_state(client, index, state, &failure, err);
+    return ask_state(client, index, 0, state, &failure, err);
 }
 
 /* Goes on with everything else meanwhile. */
@@ -86,13 +87,20 @@ static dfaiss_status_t timed_out(const char *index, dfaiss_state_t wanted, dfais
                      dfaiss_state_name(state), dfaiss_state_name(wanted), timeout);
 }
 
+/* Seconds left of `timeout` since begin; 0 where there is no limit. */
+static double time_left(double timeout, int64_t begin) {
+    return timeout > 0 ? timeout - (double)(clock_nanoseconds() - begin) * 1e-9 : 0;
+}
+
+/* The time left bounds each look too, since servers may not answer, and the last look comes before its end. */
 static dfaiss_status_t wait_state(dfaiss_client_t *client, const char *index, dfaiss_state_t wanted, double timeout, dfaiss_error_t *err) {
     enum { REST = 1000000, LONGEST_REST = 50000000 };
     int64_t begin = clock_nanoseconds(), pause = REST;
-    for (;;) {
-        dfaiss_state_t state;
+    dfaiss_state_t state;
+    double left = timeout;
+    do {
         dfaiss_error_t failure = {0};
-        TRY(ask_state(client, index, &state, &failure, err));
+        TRY(ask_state(client, index, left, &state, &failure, err));
         if (state >= wanted)
             return DFAISS_OK;
         if (failure.code != DFAISS_OK && state != DFAISS_TRAINING) {
@@ -100,12 +108,12 @@ static dfaiss_status_t wait_state(dfaiss_client_t *client, const char *index, df
                 *err = failure;
             return failure.code;
         }
-        double left = timeout - (double)(clock_nanoseconds() - begin) * 1e-9;
-        if (timeout > 0 && left <= 0)
-            return timed_out(index, wanted, state, timeout, err);
-        rest(client, timeout > 0 && left * 1e9 < (double)pause ? (int64_t)(left * 1e9) : pause);
+        left = time_left(timeout, begin);
+        rest(client, timeout > 0 && left / 2 * 1e9 < (double)pause ? (int64_t)(left / 2 * 1e9) : pause);
+        left = time_left(timeout, begin);
         pause = pause * 2 < LONGEST_REST ? pause * 2 : LONGEST_REST;
-    }
+    } while (timeout == 0 || left * 1e9 > REST);
+    return timed_out(index, wanted, state, timeout, err);
 }
 
 dfaiss_status_t dfaiss_wait_state(dfaiss_client_t *client, const char *index, dfaiss_state_t state, double timeout, dfaiss_error_t *err) {
