@@ -105,6 +105,7 @@ static dfaiss_status_t write_all(hdf5_file_t *file, const shard_content_t *conte
     }
     TRY(shard_living_write(file, content));
     TRY(shard_rows_write(file, content, indexed_rows(content)));
+    TRY(shard_inputs_write(file, content));
     return shard_attributes_write(file, content);
 }
 
@@ -231,6 +232,7 @@ static dfaiss_status_t read_all(hdf5_file_t *file, shard_content_t *content) {
         TRY(shard_store_read(file, content, root.indexed));
     }
     TRY(shard_rows_read(file, content, root.indexed));
+    TRY(shard_inputs_read(file, &content->inputs));
     return shard_attributes_read(file, content, root.version);
 }
 
@@ -250,6 +252,7 @@ void shard_content_clear(shard_content_t *content) {
     free(content->batches);
     attribute_columns_destroy(content->attributes);
     bitmap_release(content->living);
+    inputs_clear(&content->inputs);
     attribute_schema_destroy(content->schema);
     engine_store_destroy(content->store);
     engine_template_destroy(content->template);

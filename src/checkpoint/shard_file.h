@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/inputs.h"
 #include "config/index_config.h"
 #include "engine/engine.h"
 #include "filter/columns.h"
@@ -29,6 +30,7 @@ typedef struct shard_content {
     shard_batch_t *batches; /* all rows in order, at least one in each; vectors are there exactly for rows >= engine_store_rows(store) (when writing
                              * not where all rows of a batch were removed) */
     int64_t batch_count;
+    inputs_t inputs;                 /* which rows of which input these are */
     attribute_schema_t *schema;      /* of the configuration; when writing not looked at */
     attribute_columns_t *attributes; /* of all rows; NULL where the configuration declares none */
     bitmap_t *living;                /* bits of the rows that were not removed; NULL: none was */
@@ -46,6 +48,9 @@ CHECKED dfaiss_status_t shard_file_save(const char *path, const shard_content_t 
  * dataset. A file of a newer format version is refused by name. Batches come back cut anew: runs of consecutive ids without an ids array, vectors
  * that are not indexed yet in batches of about 16 MiB, and no batch is partly indexed. On failure *content is empty. */
 CHECKED dfaiss_status_t shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err);
+
+/* Adds what a file says of inputs, as inputs_merge, and reads nothing else of it. */
+CHECKED dfaiss_status_t shard_file_read_inputs(const char *path, inputs_t *inputs, dfaiss_error_t *err);
 
 /* Frees what a content read from a file owns. */
 void shard_content_clear(shard_content_t *content);

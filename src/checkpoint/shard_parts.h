@@ -23,6 +23,10 @@ CHECKED dfaiss_status_t shard_living_read(hdf5_file_t *file, shard_content_t *co
 CHECKED dfaiss_status_t shard_attributes_write(hdf5_file_t *file, const shard_content_t *content);
 CHECKED dfaiss_status_t shard_attributes_read(hdf5_file_t *file, shard_content_t *content, int64_t version);
 
+/* Which rows of which input these are, /inputs. Reading adds them, as inputs_merge. */
+CHECKED dfaiss_status_t shard_inputs_write(hdf5_file_t *file, const shard_content_t *content);
+CHECKED dfaiss_status_t shard_inputs_read(hdf5_file_t *file, inputs_t *inputs);
+
 /* A failure of the engine while it takes in what a file holds is the file's fault, unless memory ran out. */
 dfaiss_status_t shard_blame(hdf5_file_t *file, const char *what, dfaiss_status_t status);
 

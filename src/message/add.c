@@ -12,6 +12,8 @@ void message_add_encode(const message_add_t *message, bytes_writer_t *out) {
     bytes_put_i64(out, message->dim);
     bytes_put_i64(out, message->first_id);
     bytes_put_u64(out, message->incarnation);
+    bytes_put_u64(out, message->input);
+    bytes_put_i64(out, message->input_row);
     bytes_put_block(out, message->ids, message->ids ? (size_t)message->n * 8 : 0);
     bytes_put_block(out, message->ends, message->ends ? (size_t)message->n * 8 : 0);
     bytes_put_block(out, message->metadata, message->metadata_size);
@@ -58,6 +60,8 @@ dfaiss_status_t message_add_decode(message_kind_t kind, const void *body, size_t
     message->dim = bytes_get_i64(&in);
     message->first_id = bytes_get_i64(&in);
     message->incarnation = bytes_get_u64(&in);
+    message->input = bytes_get_u64(&in);
+    message->input_row = bytes_get_i64(&in);
     message->ids = get_numbers(&in, message->n);
     message->ends = get_numbers(&in, message->n);
     message->metadata = bytes_get_block(&in, &message->metadata_size);

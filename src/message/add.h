@@ -23,8 +23,10 @@ typedef struct message_add {
     element_t element;
     int64_t n;
     int64_t dim;
-    int64_t first_id;        /* where ids is NULL: row i has id first_id + i */
-    uint64_t incarnation;    /* of the index that has dealt out first_id; 0: whichever is there */
+    int64_t first_id;     /* where ids is NULL: row i has id first_id + i */
+    uint64_t incarnation; /* of the index that has dealt out first_id; 0: whichever is there */
+    uint64_t input;       /* number of the input whose rows from input_row on these are; 0: of none */
+    int64_t input_row;
     const uint8_t *ids;      /* int64_t[n], little-endian, unaligned, or NULL; borrowed */
     const uint8_t *ends;     /* uint64_t[n], likewise: where each row's metadata ends; NULL: no metadata */
     const uint8_t *metadata; /* borrowed */

@@ -44,7 +44,7 @@ static dfaiss_status_t copy_numbers(const uint8_t *numbers, int64_t n, void **ou
 }
 
 dfaiss_status_t ingest_make_batch(const message_add_t *add, shard_batch_t *batch, dfaiss_error_t *err) {
-    *batch = (shard_batch_t){.n = add->n, .first_id = add->first_id, .element = add->element};
+    *batch = (shard_batch_t){.n = add->n, .first_id = add->first_id, .element = add->element, .input = add->input, .input_row = add->input_row};
     TRY(copy_numbers(add->ids, add->n, (void **)&batch->ids, err));
     TRY(copy_numbers(add->ends, add->n, (void **)&batch->metadata_ends, err));
     if (add->metadata_size > 0) {

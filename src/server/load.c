@@ -63,6 +63,7 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
         .schema = content->schema,
         .attributes = content->attributes,
         .living = content->living,
+        .inputs = content->inputs,
     };
     int64_t expected = hosted_expected_rows(server, content->config, loading->vectors);
     dfaiss_status_t status = shard_restore(loading->index, &restored, expected, server->number, own ? own : server->team, &shard, err);

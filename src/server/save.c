@@ -43,6 +43,7 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
         .batch_count = snapshot->batch_count,
         .attributes = snapshot->attributes,
         .living = snapshot->living,
+        .inputs = snapshot->inputs,
     };
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
     TRY(generation_write(writing->storage, &content, &writing->file, err));

@@ -21,6 +21,8 @@ typedef struct shard_batch {
     element_t element;
     void *vectors; /* n * dim components of `element`; NULL once indexed or when all rows are gone; owned, memory_unmap(vectors, vector_bytes) */
     size_t vector_bytes; /* size of that block */
+    uint64_t input; /* number of the input whose rows input_row to input_row + n - 1 these are; 0: of none. Means nothing once they have arrived */
+    int64_t input_row;
 } shard_batch_t;
 
 static inline int64_t shard_batch_id(const shard_batch_t *batch, int64_t row) {

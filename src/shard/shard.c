@@ -22,6 +22,7 @@ void shard_destroy(shard_t *shard) {
     engine_template_destroy(shard->template);
     engine_template_destroy(shard->pending_template);
     shard_rows_clear(&shard->rows);
+    inputs_clear(&shard->inputs);
     shard_filters_clear(&shard->filters);
     shard_compaction_clear(&shard->compaction);
     bitmap_release(shard->living);
@@ -108,6 +109,7 @@ dfaiss_status_t shard_restore(const char *name, const shard_restored_t *restored
         shard->built = engine_store_rows(restored->store);
     }
     shard_take_living(shard, restored->living);
+    shard->inputs = restored->inputs;
     *out = shard;
     return DFAISS_OK;
 }
@@ -196,12 +198,15 @@ dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int
 dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, const void *columns, size_t column_bytes, dfaiss_error_t *err) {
     TRY(shard_check_vectors(shard, batch->element, batch->n, batch->vectors, batch->vector_bytes, err));
     TRY(shard_check_ids(batch, shard->name, err));
+    TRY(shard_check_input(shard, batch, err));
     if (shard->living && !bitmap_reserve(&shard->living, shard->rows.rows + batch->n))
         return error_memory(err, (size_t)(shard->rows.rows + batch->n) / 8, "the rows of a shard");
     TRY(shard_attributes_append(shard, batch, columns, column_bytes, err));
     dfaiss_status_t status = shard_rows_append(&shard->rows, batch, err);
     if (status != DFAISS_OK && shard->attributes)
         attribute_columns_undo(shard->attributes);
+    if (status == DFAISS_OK)
+        shard_note_input(shard, batch);
     if (status == DFAISS_OK && shard->living)
         bitmap_extend(shard->living, shard->rows.rows, true);
     return status;
@@ -238,6 +243,8 @@ dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfai
         status = attribute_columns_snapshot(shard->attributes, &made.attributes, err);
     if (status == DFAISS_OK && shard->living && !(made.living = bitmap_copy(shard->living)))
         status = error_memory(err, (size_t)shard->rows.rows / 8, "a snapshot of a shard");
+    if (status == DFAISS_OK)
+        status = inputs_copy(&shard->inputs, &made.inputs, err);
     if (status != DFAISS_OK) {
         shard_snapshot_clear(&made);
         return status;
@@ -255,5 +262,6 @@ void shard_snapshot_clear(shard_snapshot_t *snapshot) {
     free(snapshot->batches);
     attribute_columns_destroy(snapshot->attributes);
     bitmap_release(snapshot->living);
+    inputs_clear(&snapshot->inputs);
     *snapshot = (shard_snapshot_t){0};
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/inputs.h"
 #include "base/team.h"
 #include "config/index_config.h"
 #include "engine/engine.h"
@@ -33,6 +34,7 @@ typedef struct shard_restored {
     attribute_schema_t *schema;      /* of the configuration */
     attribute_columns_t *attributes; /* of that schema, for all rows; NULL where it has no fields */
     bitmap_t *living;                /* bits of the rows that were not removed; NULL: none was */
+    inputs_t inputs;                 /* which rows of which input they are */
 } shard_restored_t;
 
 /* A shard from a checkpoint; everything in it is taken over on success. expected_rows as for shard_create. */
@@ -77,8 +79,14 @@ shard_bytes_t shard_bytes(const shard_t *shard);
 /* Takes in a batch (first_row is set here); every search begun afterwards sees it. columns: attributes that did not come in the metadata, in the form
  * of filter/given.h, looked at with suspicion; borrowed; NULL: none. ERR_DATA where a component is not finite, ERR_ARG where an id is out of range or
  * twice in the batch, or a column is none of the index's attributes, ERR_PEER where columns make no sense; nothing has changed and the batch stays
- * the caller's then. */
+ * the caller's then. A batch that is part of an input is refused where the input was not declared (ERR_STATE), does not have the rows (ERR_ARG), or
+ * some of them are here already (ERR_STATE). */
 CHECKED dfaiss_status_t shard_append(shard_t *shard, shard_batch_t *batch, const void *columns, size_t column_bytes, dfaiss_error_t *err);
+
+/* Batches of an input may come from now on; inputs_declare says what may be wrong with it. */
+CHECKED dfaiss_status_t shard_declare_input(shard_t *shard, const input_t *input, dfaiss_error_t *err);
+/* Which rows of which input arrived here, since it was created or before it was saved. Borrowed until the next change. */
+const inputs_t *shard_inputs(const shard_t *shard);
 
 /* A row is there and was not removed. */
 bool shard_lives(const shard_t *shard, int64_t row);
@@ -138,6 +146,7 @@ typedef struct shard_snapshot {
     int64_t batch_count;
     attribute_columns_t *attributes; /* NULL: the index has none; owned */
     bitmap_t *living;                /* a copy; NULL: no row was removed */
+    inputs_t inputs;                 /* a copy: which rows of which input these are, no more and no less */
 } shard_snapshot_t;
 CHECKED dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfaiss_error_t *err);
 /* Rows from number `first` on that are there. */

@@ -91,6 +91,7 @@ struct shard {
     engine_store_t *store;               /* NULL before training */
     engine_store_t *pending_store;
     shard_rows_t rows;
+    inputs_t inputs; /* which rows of which input these are */
     attribute_schema_t *schema;
     attribute_columns_t *attributes; /* of all rows; NULL where the schema has no fields */
     shard_filters_t filters;
@@ -127,6 +128,10 @@ CHECKED dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t elem
 
 /* All ids of a batch are in range, and its own ones different: ERR_ARG, naming the id. */
 CHECKED dfaiss_status_t shard_check_ids(const shard_batch_t *batch, const char *name, dfaiss_error_t *err);
+
+/* May the rows of a batch come, as rows of an input? There is room then to note them, which shard_note_input does. */
+CHECKED dfaiss_status_t shard_check_input(const shard_t *shard, const shard_batch_t *batch, dfaiss_error_t *err);
+void shard_note_input(shard_t *shard, const shard_batch_t *batch);
 
 /* The schema of the configuration, and columns for it. */
 CHECKED dfaiss_status_t shard_attributes_create(shard_t *shard, const index_config_t *config, dfaiss_error_t *err);
