@@ -11,13 +11,15 @@
 
 #include "cli/nearest.h"
 
-enum { KEY_STORAGE = ARGUMENTS_KEYS, KEY_INDEX, KEY_SERVERS, KEY_THREADS, KEY_JSON, KEY_QUIET, KEY_HELP };
+enum { KEY_STORAGE = ARGUMENTS_KEYS, KEY_INDEX, KEY_SERVERS, KEY_PER_NODE, KEY_THREADS, KEY_JSON, KEY_QUIET, KEY_HELP };
 enum { COMMON_GROUPS = 5, MOST_SERVERS = 1 << 20, MOST_THREADS = 4096 };
 
 static const struct argp_option storage_options[] = {{"storage", KEY_STORAGE, "DIR", 0, "The folder that holds the indexes", 0}, {0}};
 static const struct argp_option index_options[] = {{"index", KEY_INDEX, "NAME", 0, "The name of the index", 0}, {0}};
 static const struct argp_option servers_options[] = {
-    {"servers", KEY_SERVERS, "S", 0, "Servers to start where dfaiss is not started by mpirun or srun itself", 0}, {0}};
+    {"servers", KEY_SERVERS, "S", 0, "Servers; started by mpirun or srun, the first S ranks (default: all but the clients)", 0},
+    {"servers-per-node", KEY_PER_NODE, "S", 0, "Servers of each node: the first S ranks there", 0},
+    {0}};
 static const struct argp_option threads_options[] = {
     {"threads", KEY_THREADS, "T", 0, "Threads, of each server where there are servers (default: one a core)", 0}, {0}};
 static const struct argp_option output_options[] = {{"json", KEY_JSON, NULL, 0, "Print exactly one JSON object to stdout", 0},
@@ -71,6 +73,8 @@ static dfaiss_status_t set_common(parse_t *parse, const argument_t *argument) {
         return DFAISS_OK;
     case KEY_SERVERS:
         return argument_integer(argument, 1, MOST_SERVERS, &common->servers, parse->err);
+    case KEY_PER_NODE:
+        return argument_integer(argument, 1, MOST_SERVERS, &common->servers_per_node, parse->err);
     case KEY_THREADS:
         return argument_integer(argument, 1, MOST_THREADS, &common->threads, parse->err);
     case KEY_JSON:
@@ -251,6 +255,8 @@ dfaiss_status_t arguments_parse(const arguments_t *arguments, program_t *program
         return error_memory(err, 0, "the arguments");
     if (failure)
         return parse.status != DFAISS_OK ? parse.status : explain(&parse, argc, argv);
+    if (common->servers && common->servers_per_node)
+        return error_set(err, DFAISS_ERR_ARG, "--servers-per-node", "--servers and --servers-per-node exclude each other");
     if (parse.help) {
         if (program->speaks)
             print_help(&parse);

@@ -14,7 +14,8 @@ enum { ARGUMENTS_STORAGE = 1, ARGUMENTS_INDEX = 2, ARGUMENTS_SERVERS = 4, ARGUME
 typedef struct common_options {
     const char *storage; /* NULL where not given, as index */
     const char *index;
-    int64_t servers; /* 0 where not given, as threads */
+    int64_t servers; /* 0 where not given, as servers_per_node and threads */
+    int64_t servers_per_node;
     int64_t threads;
 } common_options_t;
 

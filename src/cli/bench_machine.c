@@ -6,8 +6,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <mpi.h>
-
 #include "cli/report.h"
 #include "engine/engine.h"
 #include "server/threads.h"
@@ -74,16 +72,16 @@ dfaiss_status_t bench_machine_make(bench_rank_t *ranks, int n, bench_machine_t *
     return DFAISS_OK;
 }
 
-dfaiss_status_t bench_machine_gather(int servers, bench_machine_t *machine, dfaiss_error_t *err) {
+dfaiss_status_t bench_machine_gather(MPI_Comm ranks, int servers, bench_machine_t *machine, dfaiss_error_t *err) {
     int number, size, ready = 1;
     bench_rank_t mine, *all = NULL;
-    if (MPI_Comm_rank(MPI_COMM_WORLD, &number) != MPI_SUCCESS || MPI_Comm_size(MPI_COMM_WORLD, &size) != MPI_SUCCESS)
-        return error_set(err, DFAISS_ERR_MPI, "MPI_COMM_WORLD", "MPI does not tell this rank's number");
+    if (MPI_Comm_rank(ranks, &number) != MPI_SUCCESS || MPI_Comm_size(ranks, &size) != MPI_SUCCESS)
+        return error_set(err, DFAISS_ERR_MPI, "MPI_Comm_rank", "MPI does not tell this rank's number");
     bench_rank_describe(number < servers, &mine);
     if (number == servers)
         ready = (all = calloc((size_t)size, sizeof *all)) != NULL;
-    if (MPI_Bcast(&ready, 1, MPI_INT, servers, MPI_COMM_WORLD) != MPI_SUCCESS ||
-        (ready && MPI_Gather(&mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine, MPI_BYTE, servers, MPI_COMM_WORLD) != MPI_SUCCESS)) {
+    if (MPI_Bcast(&ready, 1, MPI_INT, servers, ranks) != MPI_SUCCESS ||
+        (ready && MPI_Gather(&mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine, MPI_BYTE, servers, ranks) != MPI_SUCCESS)) {
         free(all);
         return error_set(err, DFAISS_ERR_MPI, "MPI_Gather", "the ranks cannot tell what they run on");
     }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <jansson.h>
+#include <mpi.h>
 
 #include "base/error.h"
 
@@ -39,8 +40,8 @@ void bench_rank_describe(bool server, bench_rank_t *rank);
 /* Puts the ranks of each host together. Takes over `ranks` bench_rank_t[n], malloc'ed, also on failure. */
 CHECKED dfaiss_status_t bench_machine_make(bench_rank_t *ranks, int n, bench_machine_t *out, dfaiss_error_t *err);
 
-/* Collective over MPI_COMM_WORLD, whose first `servers` ranks are the servers; the rank behind them, the first client, gets *machine. */
-CHECKED dfaiss_status_t bench_machine_gather(int servers, bench_machine_t *machine, dfaiss_error_t *err);
+/* Collective over `ranks`, whose first `servers` are the servers; the one behind them, the first client, gets *machine. */
+CHECKED dfaiss_status_t bench_machine_gather(MPI_Comm ranks, int servers, bench_machine_t *machine, dfaiss_error_t *err);
 
 void bench_machine_clear(bench_machine_t *machine);
 

@@ -162,6 +162,7 @@ dfaiss_status_t bench_options_parse(program_t *program, int argc, char **argv, b
     parsed.search.storage = common.storage;
     parsed.search.index = common.index;
     parsed.search.servers = common.servers;
+    parsed.search.servers_per_node = common.servers_per_node;
     if (!*helped)
         TRY(check(&parsed, err));
     *options = parsed;

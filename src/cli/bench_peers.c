@@ -24,11 +24,11 @@ static dfaiss_status_t wait_for(MPI_Request *request, const char *call, dfaiss_e
     }
 }
 
-dfaiss_status_t bench_peers_create(int servers, bench_peers_t *peers, dfaiss_error_t *err) {
+dfaiss_status_t bench_peers_create(MPI_Comm ranks, int servers, bench_peers_t *peers, dfaiss_error_t *err) {
     int rank;
     bench_peers_t made = {.communicator = MPI_COMM_NULL};
-    if (MPI_Comm_rank(MPI_COMM_WORLD, &rank) != MPI_SUCCESS ||
-        MPI_Comm_split(MPI_COMM_WORLD, rank < servers ? MPI_UNDEFINED : 0, rank, &made.communicator) != MPI_SUCCESS)
+    if (MPI_Comm_rank(ranks, &rank) != MPI_SUCCESS ||
+        MPI_Comm_split(ranks, rank < servers ? MPI_UNDEFINED : 0, rank, &made.communicator) != MPI_SUCCESS)
         return failed("MPI_Comm_split", err);
     if (made.communicator != MPI_COMM_NULL &&
         (MPI_Comm_rank(made.communicator, &made.number) != MPI_SUCCESS || MPI_Comm_size(made.communicator, &made.count) != MPI_SUCCESS))

@@ -17,8 +17,8 @@ typedef struct bench_peers {
     int number, count;     /* this client's number, and how many there are */
 } bench_peers_t;
 
-/* Collective over MPI_COMM_WORLD, whose first `servers` ranks are the servers. */
-CHECKED dfaiss_status_t bench_peers_create(int servers, bench_peers_t *peers, dfaiss_error_t *err);
+/* Collective over `ranks`, whose first `servers` are the servers. */
+CHECKED dfaiss_status_t bench_peers_create(MPI_Comm ranks, int servers, bench_peers_t *peers, dfaiss_error_t *err);
 void bench_peers_destroy(bench_peers_t *peers);
 
 /* Returns when all clients have come here. */

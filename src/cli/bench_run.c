@@ -90,7 +90,7 @@ static dfaiss_status_t load(bench_t *bench, dfaiss_error_t *err) {
     if (!leads(bench))
         return DFAISS_OK;
     progress_update(bench->progress, "load", PROGRESS_UNKNOWN);
-    TRY(dfaiss_load_index(bench->client, bench->options->search.index, NULL, false, err));
+    TRY(job_load_index(bench->client, bench->options->search.index, err));
     TRY(describe_index(bench, err));
     time_t now = time(NULL);
     struct tm broken;
@@ -273,6 +273,7 @@ static dfaiss_status_t measure_all(bench_t *bench, dfaiss_error_t *err) {
 static dfaiss_status_t bench_as_client(dfaiss_client_t *client, void *context, dfaiss_error_t *err) {
     bench_t *bench = context;
     bench->client = client;
+    bench->servers = client_servers(client);
     bench->progress = progress_begin(bench->program);
     dfaiss_status_t status = measure_all(bench, err);
     progress_end(bench->progress);
@@ -285,18 +286,17 @@ static dfaiss_status_t bench_as_client(dfaiss_client_t *client, void *context, d
     return status;
 }
 
-static dfaiss_status_t meet(int servers, void *context, dfaiss_error_t *err) {
+static dfaiss_status_t meet(MPI_Comm ranks, int servers, void *context, dfaiss_error_t *err) {
     bench_t *bench = context;
-    bench->servers = servers;
-    TRY(bench_peers_create(servers, &bench->peers, err));
-    return bench_machine_gather(servers, &bench->result->machine, err);
+    TRY(bench_peers_create(ranks, servers, &bench->peers, err));
+    return bench_machine_gather(ranks, servers, &bench->result->machine, err);
 }
 
 dfaiss_status_t bench_run(program_t *program, const bench_options_t *options, bench_result_t *result, dfaiss_error_t *err) {
     bench_result_t made = {0};
     bench_t bench = {.program = program, .options = options, .result = &made};
     job_options_t job = {.storage = options->search.storage,
-                         .servers = options->search.servers,
+                         .roles = {.servers = options->search.servers, .per_node = options->search.servers_per_node},
                          .clients = bench_list_largest(&options->clients),
                          .timeout = options->search.timeout,
                          .meet = meet};

@@ -83,6 +83,7 @@ dfaiss_status_t build_options_parse(program_t *program, int argc, char **argv, b
     parsed.storage = common.storage;
     parsed.index = common.index;
     parsed.servers = common.servers;
+    parsed.servers_per_node = common.servers_per_node;
     parsed.threads = common.threads;
     if (status == DFAISS_OK && !*helped)
         status = check(&parsed, err);

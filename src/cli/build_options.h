@@ -14,7 +14,8 @@ typedef struct build_options {
     int data_count;
     bool overwrite, append;
     raw_options_t raw;
-    int64_t servers; /* 0: not given */
+    int64_t servers; /* 0: not given, as servers_per_node */
+    int64_t servers_per_node;
     int64_t threads; /* of each server; 0: not given */
     double timeout;  /* seconds without a sign of life after which a peer counts as lost */
 } build_options_t;

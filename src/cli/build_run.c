@@ -137,7 +137,10 @@ dfaiss_status_t build_run(program_t *program, const build_options_t *options, bu
     build_result_t made = {0};
     building_t building = {.program = program, .options = options, .result = &made};
     build_storage(options, storage, sizeof storage);
-    job_options_t job = {.storage = storage, .servers = options->servers, .threads = options->threads, .timeout = options->timeout};
+    job_options_t job = {.storage = storage,
+                         .roles = {.servers = options->servers, .per_node = options->servers_per_node},
+                         .threads = options->threads,
+                         .timeout = options->timeout};
     TRY(job_run(program, &job, build_as_client, &building, err));
     *result = made;
     return DFAISS_OK;

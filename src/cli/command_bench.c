@@ -30,7 +30,7 @@ static dfaiss_status_t report(program_t *program, const bench_options_t *options
 static dfaiss_status_t start_job(program_t *program, const bench_options_t *options, dfaiss_error_t *err) {
     search_input_t input;
     TRY(search_input_open(&options->search, &input, err));
-    int64_t servers = options->search.servers ? options->search.servers : input.index.servers;
+    int64_t servers = launch_asked_servers(options->search.servers, options->search.servers_per_node, input.index.servers);
     search_input_close(&input);
     if (options->output)
         TRY(bench_files_check(options->output, err));

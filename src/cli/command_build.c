@@ -33,7 +33,7 @@ static void print_result(const build_options_t *options, const build_result_t *r
 static dfaiss_status_t start_job(program_t *program, const build_options_t *options, dfaiss_error_t *err) {
     build_input_t input;
     TRY(build_input_open(options, true, &input, err));
-    int64_t servers = input.appends ? input.servers : options->servers ? options->servers : launch_default_servers();
+    int64_t servers = input.appends ? input.servers : launch_asked_servers(options->servers, options->servers_per_node, launch_default_servers());
     build_input_close(&input);
     return launch_job(program, servers, 1, err);
 }

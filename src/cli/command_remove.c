@@ -97,7 +97,7 @@ static dfaiss_status_t remove_and_save(removing_t *removing, dfaiss_client_t *cl
                                        dfaiss_error_t *err) {
     const char *index = removing->options->common.index;
     progress_update(progress, "load", PROGRESS_UNKNOWN);
-    TRY(dfaiss_load_index(client, index, NULL, false, err));
+    TRY(job_load_index(client, index, err));
     progress_update(progress, "remove", PROGRESS_UNKNOWN);
     if (ids)
         TRY(dfaiss_remove_ids(client, index, n, ids, &removing->removed, err));
@@ -153,8 +153,10 @@ dfaiss_status_t command_remove(program_t *program, int argc, char **argv, dfaiss
     if (!launch_inside())
         return start_job(program, &options, err);
     removing_t removing = {.program = program, .options = &options};
-    job_options_t job = {
-        .storage = options.common.storage, .servers = options.common.servers, .threads = options.common.threads, .timeout = options.timeout};
+    job_options_t job = {.storage = options.common.storage,
+                         .roles = {.servers = options.common.servers, .per_node = options.common.servers_per_node},
+                         .threads = options.common.threads,
+                         .timeout = options.timeout};
     TRY(job_run(program, &job, remove_as_client, &removing, err));
     return program->speaks ? report(program, &removing, err) : DFAISS_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "cli/report.h"
+#include "transport/public_world.h"
 
 /* The other ranks wait for messages that will never come: there is no orderly end. */
 static void abort_job(const program_t *program, dfaiss_status_t status, const dfaiss_error_t *err) {
@@ -20,18 +21,112 @@ bool job_must_abort(dfaiss_status_t status) {
     return status == DFAISS_ERR_MPI || status == DFAISS_ERR_PEER || status == DFAISS_ERR_TIMEOUT;
 }
 
-/* How many of the ranks are servers. */
-static dfaiss_status_t count_servers(int size, const job_options_t *options, int *out, dfaiss_error_t *err) {
-    int64_t clients = options->clients ? options->clients : 1, servers = size - clients;
+dfaiss_status_t job_load_index(dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {
+    dfaiss_status_t status = dfaiss_load_index(client, index, NULL, false, err);
+    return status == DFAISS_ERR_EXISTS ? DFAISS_OK : status;
+}
+
+typedef struct job {
+    program_t *program;
+    const job_options_t *options;
+    MPI_Comm ranks; /* that run this command: its servers, then the clients; MPI_COMM_NULL until roles are decided */
+    int servers;    /* among them */
+} job_t;
+
+static dfaiss_status_t mpi_failed(const char *call, dfaiss_error_t *err) {
+    return error_set(err, DFAISS_ERR_MPI, call, "the ranks of the job cannot reach each other (%s)", call);
+}
+
+/* ---- roles ---- */
+
+/* The first ranks are servers, as many as are asked for, or all but the clients. */
+static dfaiss_status_t count_servers(const job_options_t *options, int size, int *out, dfaiss_error_t *err) {
+    int64_t clients = options->clients ? options->clients : 1, servers = size - clients, asked = options->roles.servers;
     if (servers < 1)
         return error_set(err, DFAISS_ERR_ARG, "-n", "%d rank%s no server beside %lld client%s; start at least %lld ranks", size,
                          size == 1 ? " leaves" : "s leave", (long long)clients, clients == 1 ? "" : "s", (long long)clients + 1);
-    if (options->servers && (servers < options->servers || (servers > options->servers && !options->clients)))
+    if (asked && (servers < asked || (servers > asked && !options->clients)))
         return error_set(err, DFAISS_ERR_ARG, "--servers", "%d ranks are %lld client%s and %lld server%s; --servers says %lld", size,
-                         (long long)clients, clients == 1 ? "" : "s", (long long)servers, servers == 1 ? "" : "s", (long long)options->servers);
-    *out = (int)(options->servers ? options->servers : servers);
+                         (long long)clients, clients == 1 ? "" : "s", (long long)servers, servers == 1 ? "" : "s", (long long)asked);
+    *out = (int)(asked ? asked : servers);
     return DFAISS_OK;
 }
+
+/* This rank's place on its node, and how many the node has. */
+static dfaiss_status_t find_place(MPI_Comm ranks, int *place, int *count, dfaiss_error_t *err) {
+    MPI_Comm node;
+    if (MPI_Comm_split_type(ranks, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node) != MPI_SUCCESS)
+        return mpi_failed("MPI_Comm_split_type", err);
+    bool found = MPI_Comm_rank(node, place) == MPI_SUCCESS && MPI_Comm_size(node, count) == MPI_SUCCESS;
+    MPI_Comm_free(&node);
+    return found ? DFAISS_OK : mpi_failed("MPI_Comm_rank", err);
+}
+
+static dfaiss_status_t serve_per_node(const job_options_t *options, MPI_Comm ranks, int size, bool *server, dfaiss_error_t *err) {
+    int64_t wanted = options->roles.per_node, clients = options->clients ? options->clients : 1;
+    int place = 0, count = 0, fewest = 0, servers = 0;
+    TRY(find_place(ranks, &place, &count, err));
+    *server = place < wanted;
+    int mine = *server;
+    if (MPI_Allreduce(&count, &fewest, 1, MPI_INT, MPI_MIN, ranks) != MPI_SUCCESS ||
+        MPI_Allreduce(&mine, &servers, 1, MPI_INT, MPI_SUM, ranks) != MPI_SUCCESS)
+        return mpi_failed("MPI_Allreduce", err);
+    if (fewest < wanted)
+        return error_set(err, DFAISS_ERR_ARG, "--servers-per-node", "a node has %d rank%s; --servers-per-node says %lld", fewest,
+                         fewest == 1 ? "" : "s", (long long)wanted);
+    if (size - servers < clients)
+        return error_set(err, DFAISS_ERR_ARG, "--servers-per-node",
+                         "%d of %d ranks are servers, with --servers-per-node %lld; that leaves no %lld client%s: start more ranks", servers, size,
+                         (long long)wanted, (long long)clients, clients == 1 ? "" : "s");
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t choose_role(const job_options_t *options, MPI_Comm ranks, int rank, int size, bool *server, dfaiss_error_t *err) {
+    int servers = 0;
+    if (options->roles.per_node)
+        return serve_per_node(options, ranks, size, server, err);
+    TRY(count_servers(options, size, &servers, err));
+    *server = rank < servers;
+    return DFAISS_OK;
+}
+
+/* A job of two commands beside each other would do the work of one of them only. */
+static dfaiss_status_t compare_commands(const program_t *program, MPI_Comm ranks, dfaiss_error_t *err) {
+    uint64_t sum = 14695981039346656037U, mine[2], least[2]; /* FNV-1a; of the complement the least is the largest */
+    for (int i = 1; i < program->argc; i++)
+        for (const char *letter = program->argv[i];; letter++) {
+            sum = (sum ^ (unsigned char)*letter) * 1099511628211U;
+            if (!*letter)
+                break;
+        }
+    mine[0] = sum;
+    mine[1] = ~sum;
+    if (MPI_Allreduce(mine, least, 2, MPI_UINT64_T, MPI_MIN, ranks) != MPI_SUCCESS)
+        return mpi_failed("MPI_Allreduce", err);
+    if (least[0] == ~least[1])
+        return DFAISS_OK;
+    return error_set(err, DFAISS_ERR_ARG, "",
+                     "the ranks of the job run different commands of dfaiss; beside each other go one of them and dfaiss serve");
+}
+
+/* transport_decide_t */
+static dfaiss_status_t decide(void *context, MPI_Comm ranks, bool served, bool *server, dfaiss_error_t *err) {
+    job_t *job = context;
+    int rank = 0, size = 0, mine = 0;
+    if (MPI_Comm_rank(ranks, &rank) != MPI_SUCCESS || MPI_Comm_size(ranks, &size) != MPI_SUCCESS)
+        return mpi_failed("MPI_Comm_rank", err);
+    job->program->speaks = rank == 0;
+    TRY(compare_commands(job->program, ranks, err));
+    *server = false;
+    if (!served)
+        TRY(choose_role(job->options, ranks, rank, size, server, err));
+    mine = *server;
+    if (MPI_Allreduce(&mine, &job->servers, 1, MPI_INT, MPI_SUM, ranks) != MPI_SUCCESS)
+        return mpi_failed("MPI_Allreduce", err);
+    return MPI_Comm_split(ranks, 0, *server ? 0 : 1, &job->ranks) == MPI_SUCCESS ? DFAISS_OK : mpi_failed("MPI_Comm_split", err);
+}
+
+/* ---- work ---- */
 
 static dfaiss_status_t serve(dfaiss_world_t *world, const job_options_t *options, dfaiss_error_t *err) {
     memory_return_freed();
@@ -50,51 +145,54 @@ static dfaiss_status_t work_as_client(dfaiss_world_t *world, const job_options_t
     return status;
 }
 
-static dfaiss_status_t run_role(program_t *program, const job_options_t *options, bool server, job_client_t *work, void *context,
-                                dfaiss_error_t *err) {
-    dfaiss_world_t *world = NULL;
-    TRY(dfaiss_world_create(MPI_COMM_WORLD, server ? DFAISS_ROLE_SERVER : DFAISS_ROLE_CLIENT, &world, err));
-    program->speaks = !server && dfaiss_world_number(world) == 0;
-    dfaiss_status_t status = server ? serve(world, options, err) : work_as_client(world, options, work, context, err);
-    /* A server that stops is missed by all; a client where it was left without an answer. */
-    if (server ? status != DFAISS_OK : job_must_abort(status))
-        abort_job(program, status, err);
-    dfaiss_world_destroy(world);
-    return status;
-}
-
 /* Every rank ends with the same status, and so the job with its exit code, whichever rank's mpirun or srun looks at. */
-static dfaiss_status_t agree(dfaiss_status_t status, dfaiss_error_t *err) {
+static dfaiss_status_t agree(const job_t *job, dfaiss_status_t status, dfaiss_error_t *err) {
     int mine = (int)status, all = mine;
-    if (MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD) != MPI_SUCCESS && status == DFAISS_OK)
-        return error_set(err, DFAISS_ERR_MPI, "MPI_Allreduce", "the ranks of the job cannot agree on how it ended");
+    if (MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MAX, job->ranks) != MPI_SUCCESS && status == DFAISS_OK)
+        return mpi_failed("MPI_Allreduce", err);
     return status != DFAISS_OK ? status : (dfaiss_status_t)all;
 }
 
-static dfaiss_status_t meet(const job_options_t *options, int servers, void *context, dfaiss_error_t *err) {
-    return options->meet ? agree(options->meet(servers, context, err), err) : DFAISS_OK;
+static dfaiss_status_t work_in_role(job_t *job, dfaiss_world_t *world, job_client_t *work, void *context, dfaiss_error_t *err) {
+    const job_options_t *options = job->options;
+    int rank = 0;
+    if (MPI_Comm_rank(job->ranks, &rank) != MPI_SUCCESS)
+        return mpi_failed("MPI_Comm_rank", err);
+    bool server = rank < job->servers;
+    job->program->speaks = rank == job->servers;
+    if (options->meet)
+        TRY(agree(job, options->meet(job->ranks, job->servers, context, err), err));
+    if (!server && !job->program->speaks && options->clients == 0)
+        return DFAISS_OK;
+    dfaiss_status_t status = server ? serve(world, options, err) : work_as_client(world, options, work, context, err);
+    /* A server that stops is missed by all; a client where it was left without an answer. */
+    if (server ? status != DFAISS_OK : job_must_abort(status))
+        abort_job(job->program, status, err);
+    return status;
+}
+
+static dfaiss_status_t run(job_t *job, job_client_t *work, void *context, dfaiss_error_t *err) {
+    dfaiss_world_t *world = NULL;
+    /* MPICH reports failures of requests to the world's handler, whichever communicator they are of. */
+    if (MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN) != MPI_SUCCESS)
+        return error_set(err, DFAISS_ERR_MPI, "MPI_Comm_set_errhandler", "MPI does not take an error handler");
+    TRY(world_create_undecided(MPI_COMM_WORLD, decide, job, &world, err));
+    dfaiss_status_t status = work_in_role(job, world, work, context, err);
+    dfaiss_world_destroy(world);
+    return agree(job, status, err);
 }
 
 dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err) {
-    int granted, rank, size, servers = 0;
+    job_t job = {.program = program, .options = options, .ranks = MPI_COMM_NULL};
+    int granted;
     /* A file that HDF5 could not make, on a full disk, it would try to close again at the end of the process, and complain on stderr. Whoever opens
      * files closes them. */
     (void)H5dont_atexit();
-    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &granted) != MPI_SUCCESS || MPI_Comm_rank(MPI_COMM_WORLD, &rank) != MPI_SUCCESS ||
-        MPI_Comm_size(MPI_COMM_WORLD, &size) != MPI_SUCCESS)
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &granted) != MPI_SUCCESS)
         return error_set(err, DFAISS_ERR_MPI, "MPI_Init_thread", "MPI does not start");
-    program->speaks = rank == 0;
-    /* MPICH reports failures of requests to the world's handler, whichever communicator they are of. */
-    dfaiss_status_t status = DFAISS_OK;
-    if (MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN) != MPI_SUCCESS)
-        status = error_set(err, DFAISS_ERR_MPI, "MPI_Comm_set_errhandler", "MPI does not take an error handler");
-    if (status == DFAISS_OK)
-        status = count_servers(size, options, &servers, err);
-    if (status == DFAISS_OK)
-        status = meet(options, servers, context, err);
-    if (status == DFAISS_OK)
-        status = run_role(program, options, rank < servers, work, context, err);
-    status = agree(status, err);
+    dfaiss_status_t status = run(&job, work, context, err);
+    if (job.ranks != MPI_COMM_NULL)
+        MPI_Comm_free(&job.ranks);
     if (MPI_Finalize() != MPI_SUCCESS && status == DFAISS_OK)
         status = error_set(err, DFAISS_ERR_MPI, "MPI_Finalize", "MPI does not end");
     return status;

@@ -52,6 +52,10 @@ int64_t launch_default_servers(void) {
     return count;
 }
 
+int64_t launch_asked_servers(int64_t servers, int64_t per_node, int64_t otherwise) {
+    return servers ? servers : per_node ? per_node : otherwise;
+}
+
 /* The path of a program: `name` itself where it has a slash, else the first on PATH. */
 static bool find_program(const char *name, char *path, size_t capacity) {
     if (strchr(name, '/')) {

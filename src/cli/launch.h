@@ -24,6 +24,9 @@ bool launch_input_checked(void);
 /* Servers of a new index where nobody says how many: one a NUMA node. */
 int64_t launch_default_servers(void);
 
+/* Servers to start on this machine where --servers and --servers-per-node (0: not given) ask for some; else `otherwise`. */
+int64_t launch_asked_servers(int64_t servers, int64_t per_node, int64_t otherwise);
+
 /* Cores that this process may use. */
 int64_t launch_usable_cores(void);
 

@@ -62,6 +62,7 @@ dfaiss_status_t search_options_parse(program_t *program, int argc, char **argv, 
     parsed.storage = common.storage;
     parsed.index = common.index;
     parsed.servers = common.servers;
+    parsed.servers_per_node = common.servers_per_node;
     parsed.threads = common.threads;
     if (!*helped) {
         TRY(argument_require(parsed.storage != NULL, "search", "--storage DIR", err));

@@ -16,7 +16,8 @@ typedef struct search_options {
     const char *output;        /* NULL: none */
     search_output_form_t form; /* of the output */
     raw_options_t raw;
-    int64_t servers; /* 0: not given */
+    int64_t servers; /* 0: not given, as servers_per_node */
+    int64_t servers_per_node;
     int64_t threads; /* of each server; 0: not given */
     double timeout;  /* seconds without a sign of life after which a peer counts as lost */
 } search_options_t;

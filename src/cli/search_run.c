@@ -102,7 +102,7 @@ static dfaiss_status_t search(searching_t *searching, dfaiss_client_t *client, d
     TRY(allocate(searching, err));
     progress_t *progress = progress_begin(searching->program);
     progress_update(progress, "load", PROGRESS_UNKNOWN);
-    dfaiss_status_t status = dfaiss_load_index(client, searching->options->index, NULL, false, err);
+    dfaiss_status_t status = job_load_index(client, searching->options->index, err);
     if (status == DFAISS_OK)
         status = search_all(searching, client, progress, err);
     progress_end(progress);
@@ -125,7 +125,10 @@ dfaiss_status_t search_run(program_t *program, const search_options_t *options, 
     search_result_t made = {0};
     searching_t searching = {.program = program, .options = options, .result = &made};
     searching.wants_metadata = options->output && options->form == SEARCH_OUTPUT_JSONL;
-    job_options_t job = {.storage = options->storage, .servers = options->servers, .threads = options->threads, .timeout = options->timeout};
+    job_options_t job = {.storage = options->storage,
+                         .roles = {.servers = options->servers, .per_node = options->servers_per_node},
+                         .threads = options->threads,
+                         .timeout = options->timeout};
     dfaiss_status_t status = job_run(program, &job, search_as_client, &searching, err);
     if (status != DFAISS_OK) {
         search_answers_clear(&made.answers);

@@ -13,4 +13,8 @@ struct dfaiss_world {
     uint64_t last_correlation; /* of its earlier clients' questions, so that what is answered late is no answer to a later one's */
 };
 
+/* dfaiss_world_create for a rank that decides what it is when it has seen the others: transport_create_undecided. */
+CHECKED dfaiss_status_t world_create_undecided(MPI_Comm communicator, transport_decide_t *decide, void *context, dfaiss_world_t **out,
+                                               dfaiss_error_t *err);
+
 #endif

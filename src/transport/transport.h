@@ -23,6 +23,14 @@ typedef struct transport transport_t;
  * is no server, or no client; ERR_PEER where a rank runs another version of dfaiss. MPI must be initialised. Failures of MPI are returned, not fatal;
  * MPICH asks the error handler of MPI_COMM_WORLD in some calls, so a program that wants them returned there too sets MPI_ERRORS_RETURN on it. */
 CHECKED dfaiss_status_t transport_create(MPI_Comm world, bool server, transport_t **out, dfaiss_error_t *err);
+
+/* Decides what the ranks are that joined undecided: collective over them alone, which are those of `ranks` (the callee's for this call; errors are
+ * returned). `served`: other ranks are servers already. The answer must be the same on all of them, *server need not. */
+typedef dfaiss_status_t transport_decide_t(void *context, MPI_Comm ranks, bool served, bool *server, dfaiss_error_t *err);
+
+/* transport_create for a rank that does not know what it is before it has seen what the others are; those join by any of the two calls. */
+CHECKED dfaiss_status_t transport_create_undecided(MPI_Comm world, transport_decide_t *decide, void *context, transport_t **out, dfaiss_error_t *err);
+
 /* Collective: a client tells all servers that it leaves; waits until what was sent has left, on all ranks; cancels the posted receives, frees the
  * communicator. NULL is fine. */
 void transport_destroy(transport_t *transport);

@@ -7,7 +7,15 @@
 #include "transport/internal.h"
 
 /* What each rank tells all others. */
-enum { HELLO_SERVER, HELLO_VERSION, HELLO_PACKET_LIMIT, HELLO_LIBRARY, HELLO_COUNT };
+enum { HELLO_ROLE, HELLO_VERSION, HELLO_PACKET_LIMIT, HELLO_LIBRARY, HELLO_COUNT };
+enum { ROLE_CLIENT, ROLE_SERVER, ROLE_UNDECIDED };
+
+/* How a rank joins. */
+typedef struct joining {
+    int role;
+    transport_decide_t *decide; /* where the role is ROLE_UNDECIDED */
+    void *context;
+} joining_t;
 
 static dfaiss_status_t duplicate(MPI_Comm world, MPI_Comm *comm, dfaiss_error_t *err) {
     int code = MPI_Comm_dup(world, comm);
@@ -95,7 +103,7 @@ static dfaiss_status_t compare_versions(const transport_t *transport, const int 
 
 static void number_ranks(transport_t *transport, const int *hellos) {
     for (int rank = 0; rank < transport->size; rank++) {
-        transport->server[rank] = hellos[(size_t)rank * HELLO_COUNT + HELLO_SERVER] != 0;
+        transport->server[rank] = hellos[(size_t)rank * HELLO_COUNT + HELLO_ROLE] == ROLE_SERVER;
         transport->servers += transport->server[rank];
     }
     int server = 0, client = 0;
@@ -106,14 +114,61 @@ static void number_ranks(transport_t *transport, const int *hellos) {
     }
 }
 
-/* Collective; the same answer on all ranks. */
-static dfaiss_status_t find_roles(transport_t *transport, bool server, dfaiss_error_t *err) {
+static int count_role(const transport_t *transport, int role) {
+    int count = 0;
+    for (int rank = 0; rank < transport->size; rank++)
+        count += transport->hellos[(size_t)rank * HELLO_COUNT + HELLO_ROLE] == role;
+    return count;
+}
+
+/* The communicator of the undecided ranks: collective over them. */
+static dfaiss_status_t gather_undecided(const transport_t *transport, MPI_Comm *out, dfaiss_error_t *err) {
+    MPI_Group all = MPI_GROUP_NULL, undecided = MPI_GROUP_NULL;
+    int count = 0, *ranks = transport->ranks; /* not numbered yet */
+    for (int rank = 0; rank < transport->size; rank++)
+        if (transport->hellos[(size_t)rank * HELLO_COUNT + HELLO_ROLE] == ROLE_UNDECIDED)
+            ranks[count++] = rank;
+    int code = MPI_Comm_group(transport->comm, &all);
+    if (code == MPI_SUCCESS)
+        code = MPI_Group_incl(all, count, ranks, &undecided);
+    if (code == MPI_SUCCESS)
+        code = MPI_Comm_create_group(transport->comm, undecided, 0, out);
+    if (undecided != MPI_GROUP_NULL)
+        MPI_Group_free(&undecided);
+    if (all != MPI_GROUP_NULL)
+        MPI_Group_free(&all);
+    return code == MPI_SUCCESS ? DFAISS_OK : transport_mpi_error(code, "MPI_Comm_create_group", err);
+}
+
+static dfaiss_status_t decide_role(transport_t *transport, const joining_t *joining, int *role, dfaiss_error_t *err) {
+    MPI_Comm undecided;
+    bool server = false;
+    TRY(gather_undecided(transport, &undecided, err));
+    dfaiss_status_t status = joining->decide(joining->context, undecided, count_role(transport, ROLE_SERVER) > 0, &server, err);
+    MPI_Comm_free(&undecided);
+    *role = server ? ROLE_SERVER : ROLE_CLIENT;
+    return status;
+}
+
+/* Collective: all ranks say what they are; version and limits with it. */
+static dfaiss_status_t say_hello(transport_t *transport, int role, dfaiss_error_t *err) {
     const int mine[HELLO_COUNT] = {
-        [HELLO_SERVER] = server, [HELLO_VERSION] = ENVELOPE_VERSION, [HELLO_PACKET_LIMIT] = PACKET_LIMIT, [HELLO_LIBRARY] = DFAISS_VERSION};
+        [HELLO_ROLE] = role, [HELLO_VERSION] = ENVELOPE_VERSION, [HELLO_PACKET_LIMIT] = PACKET_LIMIT, [HELLO_LIBRARY] = DFAISS_VERSION};
     int code = MPI_Allgather(mine, HELLO_COUNT, MPI_INT, transport->hellos, HELLO_COUNT, MPI_INT, transport->comm);
     if (code != MPI_SUCCESS)
         return transport_mpi_error(code, "MPI_Allgather", err);
-    TRY(compare_versions(transport, transport->hellos, err));
+    return compare_versions(transport, transport->hellos, err);
+}
+
+/* Collective; the same answer on all ranks. */
+static dfaiss_status_t find_roles(transport_t *transport, const joining_t *joining, dfaiss_error_t *err) {
+    int role = joining->role;
+    TRY(say_hello(transport, role, err));
+    if (count_role(transport, ROLE_UNDECIDED) > 0) {
+        dfaiss_status_t status = role == ROLE_UNDECIDED ? decide_role(transport, joining, &role, err) : DFAISS_OK;
+        TRY(agree(transport->comm, status, err));
+        TRY(say_hello(transport, role, err));
+    }
     number_ranks(transport, transport->hellos);
     if (transport->servers == 0)
         return error_set(err, DFAISS_ERR_ARG, "servers", "none of the %d ranks is a server; at least one server and one client are needed",
@@ -123,14 +178,14 @@ static dfaiss_status_t find_roles(transport_t *transport, bool server, dfaiss_er
     return DFAISS_OK;
 }
 
-dfaiss_status_t transport_create(MPI_Comm world, bool server, transport_t **out, dfaiss_error_t *err) {
+static dfaiss_status_t join(MPI_Comm world, const joining_t *joining, transport_t **out, dfaiss_error_t *err) {
     MPI_Comm comm;
     TRY(duplicate(world, &comm, err));
     transport_t *transport = NULL;
     dfaiss_status_t status = prepare(comm, &transport, err);
     status = agree(comm, status, err);
     if (status == DFAISS_OK)
-        status = find_roles(transport, server, err);
+        status = find_roles(transport, joining, err);
     if (status == DFAISS_OK)
         status = transport_idle_prepare(transport, err);
     if (status == DFAISS_OK)
@@ -144,6 +199,14 @@ dfaiss_status_t transport_create(MPI_Comm world, bool server, transport_t **out,
     transport->joined = true;
     *out = transport;
     return DFAISS_OK;
+}
+
+dfaiss_status_t transport_create(MPI_Comm world, bool server, transport_t **out, dfaiss_error_t *err) {
+    return join(world, &(joining_t){.role = server ? ROLE_SERVER : ROLE_CLIENT}, out, err);
+}
+
+dfaiss_status_t transport_create_undecided(MPI_Comm world, transport_decide_t *decide, void *context, transport_t **out, dfaiss_error_t *err) {
+    return join(world, &(joining_t){.role = ROLE_UNDECIDED, .decide = decide, .context = context}, out, err);
 }
 
 /* Advances everything under way and drops what arrives; false where MPI does not work any more. What others did wrong is of no interest now. */

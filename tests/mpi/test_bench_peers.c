@@ -19,7 +19,7 @@ static bool is_client(void) {
 
 static int begin(void **state) {
     (void)state;
-    return bench_peers_create(SERVERS, &peers, NULL) == DFAISS_OK ? 0 : -1;
+    return bench_peers_create(MPI_COMM_WORLD, SERVERS, &peers, NULL) == DFAISS_OK ? 0 : -1;
 }
 
 static int end(void **state) {
@@ -95,7 +95,7 @@ static void tells_the_first_client_of_all_hosts(void **state) {
     (void)state;
     dfaiss_error_t err = {0};
     bench_machine_t machine = {0};
-    assert_ok(bench_machine_gather(SERVERS, &machine, &err), err);
+    assert_ok(bench_machine_gather(MPI_COMM_WORLD, SERVERS, &machine, &err), err);
     int servers = 0, clients = 0;
     for (int i = 0; i < machine.count; i++) {
         servers += machine.hosts[i].servers;
