@@ -7,6 +7,8 @@
 #include "base/list.h"
 #include "client/client_internal.h"
 #include "message/ids.h"
+#include "message/input.h"
+#include "message/named.h"
 #include "message/setting.h"
 
 struct sent_batch {
@@ -66,6 +68,8 @@ static dfaiss_status_t send(dfaiss_client_t *client, int server, const char *ind
         .n = batch->n,
         .dim = batch->dim,
         .first_id = batch->first_id,
+        .input = batch->input,
+        .input_row = batch->input_row,
         .ids = (const uint8_t *)batch->ids,
         .ends = (const uint8_t *)batch->metadata_ends,
         .metadata = batch->metadata,
@@ -126,6 +130,31 @@ dfaiss_status_t client_reserve_ids(dfaiss_client_t *client, const char *index, i
     if (status == DFAISS_OK)
         *first = dealt.first;
     return status;
+}
+
+dfaiss_status_t client_inputs(dfaiss_client_t *client, const char *index, inputs_t *inputs, dfaiss_error_t *err) {
+    question_t *question = NULL;
+    inputs_t found = {0};
+    bytes_writer_t body = {0};
+    TRY(client_check(client, index, err));
+    message_named_encode(index, &body);
+    TRY(client_ask(client, COORDINATOR, MESSAGE_INPUTS, &body, NULL, 0, PATIENCE_SHORT, &question, err));
+    dfaiss_status_t status = inputs_decode(&question->result, &found, err);
+    if (status == DFAISS_OK && !bytes_reader_done(&question->result))
+        status = message_malformed(MESSAGE_ANSWER, err);
+    question_forget(question);
+    if (status == DFAISS_OK)
+        *inputs = found;
+    else
+        inputs_clear(&found);
+    return status;
+}
+
+dfaiss_status_t client_declare_input(dfaiss_client_t *client, const char *index, const input_t *input, dfaiss_error_t *err) {
+    bytes_writer_t body = {0};
+    TRY(client_check(client, index, err));
+    message_input_encode(index, input, &body);
+    return client_tell(client, COORDINATOR, MESSAGE_INPUT, &body, NULL, 0, PATIENCE_LONG, err);
 }
 
 dfaiss_status_t client_sample(dfaiss_client_t *client, const char *index, int server, element_t element, int64_t n, int64_t dim, const void *vectors,

@@ -8,12 +8,19 @@
 
 #include "base/element.h"
 #include "base/error.h"
+#include "base/inputs.h"
 #include "message/statistics.h"
 
 int client_servers(const dfaiss_client_t *client);
 
 /* Deals out `count` ids in a row: *first is greater than every id that was dealt out before. ERR_ARG where the index has the caller's ids. */
 CHECKED dfaiss_status_t client_reserve_ids(dfaiss_client_t *client, const char *index, int64_t count, int64_t *first, dfaiss_error_t *err);
+
+/* Which rows of which input the servers hold together: inputs_clear frees *inputs. */
+CHECKED dfaiss_status_t client_inputs(dfaiss_client_t *client, const char *index, inputs_t *inputs, dfaiss_error_t *err);
+/* Batches of an input may come from now on, so that a save knows which of its rows it has; fine where it was declared before. ERR_STATE where another
+ * one has its number. */
+CHECKED dfaiss_status_t client_declare_input(dfaiss_client_t *client, const char *index, const input_t *input, dfaiss_error_t *err);
 
 /* A batch to be added: n vectors element[n][dim]. They are borrowed until `released` (may be NULL) is called, once and also on failure; ids and
  * metadata are copied. */
@@ -22,8 +29,10 @@ typedef struct client_batch {
     int64_t n;
     int64_t dim;
     const void *vectors;
-    int64_t first_id;              /* where ids is NULL: row i has id first_id + i, which was reserved */
-    const int64_t *ids;            /* int64_t[n] or NULL */
+    int64_t first_id;   /* where ids is NULL: row i has id first_id + i, which was reserved */
+    const int64_t *ids; /* int64_t[n] or NULL */
+    uint64_t input;     /* number of the input whose rows input_row to input_row + n - 1 these are; 0: of none */
+    int64_t input_row;
     const uint64_t *metadata_ends; /* uint64_t[n] or NULL: where each row's metadata ends in `metadata` */
     const uint8_t *metadata;
     void (*released)(void *context);

@@ -26,6 +26,8 @@ enum { MESSAGE_NAME = 256 }; /* an index's name with its final zero */
     X(CENTROIDS)            \
     X(ROWS)                 \
     X(ADD)                  \
+    X(INPUT)                \
+    X(INPUTS)               \
     X(FLUSH)                \
     X(SAVE)                 \
     X(DROP)                 \

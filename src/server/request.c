@@ -18,6 +18,8 @@ static const struct {
     [MESSAGE_TRAIN_START] = {request_train_start, false},
     [MESSAGE_CENTROIDS] = {request_centroids, false},
     [MESSAGE_ADD] = {request_add, false},
+    [MESSAGE_INPUT] = {request_input, true},
+    [MESSAGE_INPUTS] = {request_inputs, false},
     [MESSAGE_FLUSH] = {request_flush, true},
     [MESSAGE_SAVE] = {request_save, true},
     [MESSAGE_DROP] = {request_drop, true},

@@ -126,6 +126,8 @@ typedef enum operation_kind {
     OPERATION_TRAIN,
     OPERATION_TEMPLATE,
     OPERATION_ADOPT,
+    OPERATION_INPUT,
+    OPERATION_INPUTS,
     OPERATION_FLUSH,
     OPERATION_WRITE,
     OPERATION_DROP,
@@ -197,6 +199,8 @@ void operation_draw_merge(server_t *server, operation_t *operation, void *bulk, 
 void operation_train(server_t *server, operation_t *operation);
 void operation_template(server_t *server, operation_t *operation);
 void operation_adopt(server_t *server, operation_t *operation);
+void operation_input(server_t *server, operation_t *operation);
+void operation_inputs(server_t *server, operation_t *operation);
 void operation_flush(server_t *server, operation_t *operation);
 void operation_write(server_t *server, operation_t *operation);
 void operation_drop(server_t *server, operation_t *operation);
@@ -265,6 +269,8 @@ void request_train(server_t *server, request_t *request);
 void request_train_start(server_t *server, request_t *request);
 void request_centroids(server_t *server, request_t *request);
 void request_add(server_t *server, request_t *request);
+void request_input(server_t *server, request_t *request);
+void request_inputs(server_t *server, request_t *request);
 void request_flush(server_t *server, request_t *request);
 void request_save(server_t *server, request_t *request);
 void request_drop(server_t *server, request_t *request);
