@@ -3,11 +3,14 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "checkpoint/kept_rows.h"
 #include "checkpoint/lease.h"
+#include "checkpoint/manifest_json.h"
 
 /* ---- writing ---- */
 
@@ -43,15 +46,36 @@ dfaiss_status_t generation_begin(const char *storage, const char *index, const m
     return file_make_directories(path, err);
 }
 
-dfaiss_status_t generation_write(const char *storage, const shard_content_t *content, manifest_file_t *file, dfaiss_error_t *err) {
+static int64_t count_living(const shard_content_t *content, int64_t first) {
+    return content->living ? bitmap_count(content->living, first, content->rows) : content->rows - first;
+}
+
+static dfaiss_status_t write_file(const char *storage, const shard_content_t *content, manifest_file_t *file, dfaiss_error_t *err) {
     char path[PATH_MAX];
-    manifest_file_t written = {0};
-    TRY(manifest_shard_path(storage, content->index, content->generation, content->server, path, sizeof path, err));
-    int length = snprintf(written.name, sizeof written.name, "%s", strrchr(path, '/') + 1);
-    if (length < 0 || (size_t)length >= sizeof written.name)
-        return error_set(err, DFAISS_ERR_ARG, path, "the name of the file %s is too long", path);
-    TRY(shard_file_save(path, content, &written.checksum, &written.bytes, err));
-    *file = written;
+    manifest_file_name(content->generation, content->server, file->name);
+    TRY(manifest_file_path(storage, content->index, file, path, sizeof path, err));
+    file->rows = content->kept->rows;
+    file->indexed = content->kept->indexed;
+    file->held = content->store ? engine_store_held(content->store) : 0;
+    return shard_file_save(path, content, &file->checksum, &file->bytes, err);
+}
+
+dfaiss_status_t generation_write(const char *storage, const shard_content_t *content, manifest_part_t *part, dfaiss_error_t *err) {
+    kept_rows_t kept;
+    shard_content_t written = *content;
+    manifest_part_t made = {.vectors = count_living(content, 0), .file_count = 1, .files = calloc(1, sizeof *made.files)};
+    if (!made.files)
+        return error_memory(err, sizeof *made.files, "saving");
+    made.buffered = count_living(content, content->store ? engine_store_rows(content->store) : 0);
+    kept_rows_make(content, &kept);
+    written.kept = &kept;
+    dfaiss_status_t status = write_file(storage, &written, &made.files[0], err);
+    kept_rows_clear(&kept);
+    if (status != DFAISS_OK) {
+        manifest_clear_part(&made);
+        return status;
+    }
+    *part = made;
     return DFAISS_OK;
 }
 
@@ -104,14 +128,16 @@ static dfaiss_status_t check_origin(const char *path, const shard_content_t *fou
         found->server, found->servers, found->generation, found->index, expected->server, expected->servers, expected->generation, expected->index);
 }
 
-dfaiss_status_t generation_read(const char *storage, const char *index, int64_t number, int server, int servers, const manifest_file_t *file,
+dfaiss_status_t generation_read(const char *storage, const char *index, int64_t number, int server, int servers, const manifest_part_t *part,
                                 shard_content_t *content, dfaiss_error_t *err) {
     char path[PATH_MAX];
     shard_content_t expected = {.generation = number, .server = server, .servers = servers};
     *content = (shard_content_t){0};
     snprintf(expected.index, sizeof expected.index, "%s", index);
     TRY(manifest_shard_path(storage, index, number, server, path, sizeof path, err));
-    TRY(manifest_verify_file(storage, index, number, file, err));
+    if (part->file_count != 1)
+        return error_set(err, DFAISS_ERR_UNSUPPORTED, path, "%s belongs to a chain of %" PRId64 " files", path, part->file_count);
+    TRY(manifest_verify_file(storage, index, &part->files[0], err));
     TRY(shard_file_read(path, content, err));
     dfaiss_status_t status = check_origin(path, content, &expected, err);
     if (status != DFAISS_OK)

@@ -20,8 +20,8 @@
 CHECKED dfaiss_status_t generation_begin(const char *storage, const char *index, const manifest_basis_t *basis, bool replace, int64_t *number,
                                          dfaiss_error_t *err);
 
-/* The content says which index, generation and server it is of. */
-CHECKED dfaiss_status_t generation_write(const char *storage, const shard_content_t *content, manifest_file_t *file, dfaiss_error_t *err);
+/* The content says which index, generation and server it is of. The part becomes the caller's. */
+CHECKED dfaiss_status_t generation_write(const char *storage, const shard_content_t *content, manifest_part_t *part, dfaiss_error_t *err);
 
 /* As manifest_commit, after the folders of the files are synced. On failure the generation may be named all the same: generation_abandon tells. */
 CHECKED dfaiss_status_t generation_commit(const char *storage, const char *index, const manifest_generation_t *generation,
@@ -32,7 +32,7 @@ CHECKED dfaiss_status_t generation_abandon(const char *storage, const char *inde
 
 /* ERR_CHECKPOINT names the file, and the dataset where it is known, that is damaged or of another generation, index or server. What was read becomes
  * the caller's; on failure *content is empty. */
-CHECKED dfaiss_status_t generation_read(const char *storage, const char *index, int64_t number, int server, int servers, const manifest_file_t *file,
+CHECKED dfaiss_status_t generation_read(const char *storage, const char *index, int64_t number, int server, int servers, const manifest_part_t *part,
                                         shard_content_t *content, dfaiss_error_t *err);
 
 /* Removes an index with all its generations, as manifest_drop does, where nobody else is writing it: ERR_STATE names who is. */

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "checkpoint/lease.h"
 #include "checkpoint/manifest_json.h"
+#include "checkpoint/manifest_retire.h"
 #include "config/index_name.h"
 
 enum { MANIFEST_BYTES_MOST = 1 << 28 };
@@ -37,18 +38,18 @@ dfaiss_status_t manifest_generation_path(const char *storage, const char *index,
     return file_join(path, capacity, folder, name, err);
 }
 
-static dfaiss_status_t generation_file_path(const char *storage, const char *index, int64_t generation, const char *name, char *path, size_t capacity,
-                                            dfaiss_error_t *err) {
-    char folder[PATH_MAX];
-    TRY(manifest_generation_path(storage, index, generation, folder, sizeof folder, err));
-    return file_join(path, capacity, folder, name, err);
-}
-
 dfaiss_status_t manifest_shard_path(const char *storage, const char *index, int64_t generation, int server, char *path, size_t capacity,
                                     dfaiss_error_t *err) {
-    char name[32];
-    manifest_shard_name(server, name, sizeof name);
-    return generation_file_path(storage, index, generation, name, path, capacity, err);
+    manifest_file_t file;
+    manifest_file_name(generation, server, file.name);
+    return manifest_file_path(storage, index, &file, path, capacity, err);
+}
+
+dfaiss_status_t manifest_file_path(const char *storage, const char *index, const manifest_file_t *file, char *path, size_t capacity,
+                                   dfaiss_error_t *err) {
+    char folder[PATH_MAX];
+    TRY(manifest_index_path(storage, index, folder, sizeof folder, err));
+    return file_join(path, capacity, folder, file->name, err);
 }
 
 static dfaiss_status_t manifest_path(const char *storage, const char *index, char *path, size_t capacity, dfaiss_error_t *err) {
@@ -107,14 +108,6 @@ const manifest_generation_t *manifest_newest(const manifest_t *manifest) {
 
 /* ---- folders of generations ---- */
 
-/* The number of a folder's name gNNNNNN; -1 for any other name. */
-static int64_t generation_of_name(const char *name) {
-    size_t digits = strspn(name + (*name == 'g'), "0123456789");
-    if (*name != 'g' || digits < 6 || digits > 18 || name[1 + digits])
-        return -1;
-    return strtoll(name + 1, NULL, 10);
-}
-
 dfaiss_status_t manifest_highest_folder(const char *storage, const char *index, int64_t *number, dfaiss_error_t *err) {
     char path[PATH_MAX];
     TRY(manifest_index_path(storage, index, path, sizeof path, err));
@@ -123,49 +116,12 @@ dfaiss_status_t manifest_highest_folder(const char *storage, const char *index, 
         return error_system(err, "open", path, errno);
     int64_t highest = 0;
     for (const struct dirent *entry; (entry = readdir(directory));) {
-        int64_t found = generation_of_name(entry->d_name);
+        int64_t found = manifest_folder_generation(entry->d_name);
         highest = found > highest ? found : highest;
     }
     closedir(directory);
     *number = highest;
     return DFAISS_OK;
-}
-
-/* Which folders stay: those that `kept` names, and those above `limit`, which somebody may be writing now. */
-typedef struct sweep {
-    const manifest_t *kept;
-    int64_t limit;
-    int64_t removed;
-} sweep_t;
-
-static bool stays(const sweep_t *sweep, int64_t number) {
-    for (int64_t i = 0; i < sweep->kept->count; i++)
-        if (sweep->kept->generations[i].number == number)
-            return true;
-    return number < 0 || number > sweep->limit;
-}
-
-/* Removes the folders that do not stay; goes on after a failure and reports the first one. */
-static dfaiss_status_t sweep_generations(const char *folder, sweep_t *sweep, dfaiss_error_t *err) {
-    DIR *directory = opendir(folder);
-    if (!directory)
-        return error_system(err, "open", folder, errno);
-    dfaiss_status_t status = DFAISS_OK;
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        char path[PATH_MAX];
-        if (stays(sweep, generation_of_name(entry->d_name)))
-            continue;
-        dfaiss_error_t *first = status == DFAISS_OK ? err : NULL;
-        dfaiss_status_t removal = file_join(path, sizeof path, folder, entry->d_name, first);
-        if (removal == DFAISS_OK)
-            removal = file_remove_tree(path, first);
-        if (removal == DFAISS_OK)
-            sweep->removed++;
-        else if (status == DFAISS_OK)
-            status = removal;
-    }
-    closedir(directory);
-    return status;
 }
 
 /* ---- committing ---- */
@@ -223,9 +179,40 @@ static dfaiss_status_t put_manifest(const char *storage, const char *index, cons
 static void sweep_after_commit(const char *storage, const char *index, const manifest_t *manifest, bool replace) {
     char folder[PATH_MAX];
     dfaiss_error_t err = {0};
-    sweep_t sweep = {.kept = manifest, .limit = replace ? INT64_MAX : manifest_newest(manifest)->number};
-    if (manifest_index_path(storage, index, folder, sizeof folder, &err) != DFAISS_OK || sweep_generations(folder, &sweep, &err) != DFAISS_OK)
+    int64_t limit = replace ? INT64_MAX : manifest_newest(manifest)->number;
+    if (manifest_index_path(storage, index, folder, sizeof folder, &err) != DFAISS_OK ||
+        manifest_retire(folder, manifest, limit, NULL, &err) != DFAISS_OK)
         log_write(LOG_LEVEL_WARNING, "an old generation of index %s stays: %s", index, err.text);
+}
+
+/* ---- whose files a new generation shares ---- */
+
+static const manifest_generation_t *find_generation(const manifest_t *manifest, int64_t number) {
+    for (int64_t i = 0; i < manifest->count; i++)
+        if (manifest->generations[i].number == number)
+            return &manifest->generations[i];
+    return NULL;
+}
+
+static bool same_file(const manifest_file_t *one, const manifest_file_t *other) {
+    return strcmp(one->name, other->name) == 0 && one->bytes == other->bytes && one->checksum == other->checksum &&
+           one->first_row == other->first_row && one->rows == other->rows && one->first_indexed == other->first_indexed &&
+           one->indexed == other->indexed && one->held == other->held;
+}
+
+/* Files of older folders are the first ones of the same part's chain in the generation that the new one came from. */
+static dfaiss_status_t check_shared(const manifest_t *old, const manifest_generation_t *generation, int64_t loaded, dfaiss_error_t *err) {
+    const manifest_generation_t *from = find_generation(old, loaded);
+    for (int64_t number = 0; number < generation->part_count; number++) {
+        const manifest_part_t *part = &generation->parts[number];
+        const manifest_part_t *before = from && number < from->part_count ? &from->parts[number] : NULL;
+        for (int64_t i = 0; i < part->file_count && manifest_file_generation(&part->files[i]) < generation->number; i++)
+            if (!before || i >= before->file_count || !same_file(&part->files[i], &before->files[i]))
+                return error_set(err, DFAISS_ERR_ARG, generation->parts[number].files[i].name,
+                                 "generation %" PRId64 " shares %s with generation %" PRId64 ", which does not have it there", generation->number,
+                                 part->files[i].name, loaded);
+    }
+    return DFAISS_OK;
 }
 
 dfaiss_status_t manifest_commit(const char *storage, const char *index, const manifest_generation_t *generation, const manifest_basis_t *basis,
@@ -242,6 +229,8 @@ dfaiss_status_t manifest_commit(const char *storage, const char *index, const ma
     if (status == DFAISS_OK && newest && generation->number <= newest->number)
         status = error_set(err, DFAISS_ERR_ARG, index, "generation %" PRId64 " of index %s does not follow the newest, which is %" PRId64,
                            generation->number, index, newest->number);
+    if (status == DFAISS_OK)
+        status = check_shared(&old, generation, replace ? -1 : basis->generation, err);
     if (status == DFAISS_OK)
         status = make_next(index, &old, generation, basis->generation, replace ? 1 : keep, &next, err);
     if (status == DFAISS_OK)
@@ -290,14 +279,14 @@ dfaiss_status_t manifest_drop(const char *storage, const char *index, dfaiss_err
     TRY(check_storage(storage, err));
     bool named = file_exists(path);
     manifest_t none = {0};
-    sweep_t sweep = {.kept = &none, .limit = INT64_MAX};
+    int64_t removed = 0;
     if (named) {
         TRY(remove_file(path, err));
         TRY(file_sync_directory(folder, err));
     }
     if (file_exists(folder))
-        TRY(sweep_generations(folder, &sweep, err));
-    if (!named && sweep.removed == 0)
+        TRY(manifest_retire(folder, &none, INT64_MAX, &removed, err));
+    if (!named && removed == 0)
         return error_set(err, DFAISS_ERR_NOT_FOUND, index, "there is no index %s in the storage %s", index, storage);
     TRY(remove_file(beside, err));
     return remove_folder(folder, err);
@@ -305,10 +294,8 @@ dfaiss_status_t manifest_drop(const char *storage, const char *index, dfaiss_err
 
 /* ---- verifying ---- */
 
-dfaiss_status_t manifest_verify_file(const char *storage, const char *index, int64_t generation, const manifest_file_t *file, dfaiss_error_t *err) {
-    char path[PATH_MAX];
-    uint64_t checksum = 0, bytes = 0;
-    TRY(generation_file_path(storage, index, generation, file->name, path, sizeof path, err));
+static dfaiss_status_t check_size(const char *path, const manifest_file_t *file, dfaiss_error_t *err) {
+    uint64_t bytes = 0;
     dfaiss_status_t status = file_size(path, &bytes, err);
     if (status == DFAISS_ERR_NOT_FOUND)
         return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is missing: the manifest names it with %" PRIu64 " bytes", path, file->bytes);
@@ -318,7 +305,21 @@ dfaiss_status_t manifest_verify_file(const char *storage, const char *index, int
     TRY(status);
     if (bytes != file->bytes)
         return error_set(err, DFAISS_ERR_CHECKPOINT, path, "%s is damaged: expected %" PRIu64 " bytes, found %" PRIu64, path, file->bytes, bytes);
-    status = file_checksum(path, &checksum, &bytes, err);
+    return DFAISS_OK;
+}
+
+dfaiss_status_t manifest_check_size(const char *storage, const char *index, const manifest_file_t *file, dfaiss_error_t *err) {
+    char path[PATH_MAX];
+    TRY(manifest_file_path(storage, index, file, path, sizeof path, err));
+    return check_size(path, file, err);
+}
+
+dfaiss_status_t manifest_verify_file(const char *storage, const char *index, const manifest_file_t *file, dfaiss_error_t *err) {
+    char path[PATH_MAX];
+    uint64_t checksum = 0, bytes = 0;
+    TRY(manifest_file_path(storage, index, file, path, sizeof path, err));
+    TRY(check_size(path, file, err));
+    dfaiss_status_t status = file_checksum(path, &checksum, &bytes, err);
     if (status == DFAISS_ERR_DATA && err)
         err->code = DFAISS_ERR_CHECKPOINT;
     TRY(status == DFAISS_ERR_DATA ? DFAISS_ERR_CHECKPOINT : status);

@@ -9,98 +9,42 @@
 
 static const char format_name[] = "dfaiss manifest";
 
-enum { VERSION_WITHOUT_CHECKSUM = 1, SEAL_BYTES = 64 };
-
-/* ---- what a generation obeys ---- */
-
-void manifest_shard_name(int server, char *name, size_t capacity) {
-    snprintf(name, capacity, "shard-%04d.h5", server);
-}
-
-/* A plain file name: it is joined to a folder, and must not lead out of it. */
-static bool plain_name(const char *name) {
-    return *name && *name != '.' && !strchr(name, '/');
-}
-
-static dfaiss_status_t check_files(const manifest_generation_t *generation, dfaiss_status_t code, const char *where, dfaiss_error_t *err) {
-    if (generation->file_count < generation->servers)
-        return error_set(err, code, where, "%s: generation %" PRId64 ": expected a file for each of %d servers, found %" PRId64, where,
-                         generation->number, generation->servers, generation->file_count);
-    for (int64_t i = 0; i < generation->file_count; i++) {
-        const char *found = generation->files[i].name;
-        if (generation->files[i].bytes > INT64_MAX)
-            return error_set(err, code, where, "%s: generation %" PRId64 ": file %" PRId64 " cannot have %" PRIu64 " bytes", where,
-                             generation->number, i, generation->files[i].bytes);
-        char expected[sizeof generation->files[i].name];
-        if (i < generation->servers) {
-            manifest_shard_name((int)i, expected, sizeof expected);
-            if (strcmp(found, expected) != 0)
-                return error_set(err, code, where, "%s: generation %" PRId64 ": file %" PRId64 ": expected the name %s, found \"%s\"", where,
-                                 generation->number, i, expected, found);
-        } else if (!plain_name(found)) {
-            return error_set(err, code, where, "%s: generation %" PRId64 ": file %" PRId64 ": \"%s\" is not the name of a file", where,
-                             generation->number, i, found);
-        }
-    }
-    return DFAISS_OK;
-}
-
-dfaiss_status_t manifest_check_generation(const manifest_generation_t *generation, dfaiss_status_t code, const char *where, dfaiss_error_t *err) {
-    const manifest_generation_t *g = generation;
-    if (g->number < 0)
-        return error_set(err, code, where, "%s: the generation's number %" PRId64 " is negative", where, g->number);
-    if (g->servers < 1)
-        return error_set(err, code, where, "%s: generation %" PRId64 ": expected at least 1 server, found %d", where, g->number, g->servers);
-    if (g->buffered < 0 || g->buffered > g->vectors)
-        return error_set(err, code, where,
-                         "%s: generation %" PRId64 ": expected buffered between 0 and vectors, which is %" PRId64 ", found %" PRId64, where,
-                         g->number, g->vectors, g->buffered);
-    if (g->next_id < 0)
-        return error_set(err, code, where, "%s: generation %" PRId64 ": next_id %" PRId64 " is negative", where, g->number, g->next_id);
-    if (!json_is_object(g->config))
-        return error_set(err, code, where, "%s: generation %" PRId64 ": config is not an object", where, g->number);
-    return check_files(g, code, where, err);
-}
-
-void manifest_clear_generation(manifest_generation_t *generation) {
-    json_decref(generation->config);
-    free(generation->files);
-    *generation = (manifest_generation_t){0};
-}
-
-dfaiss_status_t manifest_copy_generation(const manifest_generation_t *from, manifest_generation_t *to, dfaiss_error_t *err) {
-    size_t bytes = (size_t)from->file_count * sizeof *from->files;
-    manifest_file_t *files = malloc(bytes ? bytes : 1);
-    if (!files)
-        return error_memory(err, bytes, "a manifest");
-    if (bytes)
-        memcpy(files, from->files, bytes);
-    *to = *from;
-    to->files = files;
-    to->config = json_incref(from->config);
-    return DFAISS_OK;
-}
+enum { SEAL_BYTES = 64 };
 
 /* ---- writing ---- */
 
 static json_t *encode_file(const manifest_file_t *file) {
     char checksum[17];
     snprintf(checksum, sizeof checksum, "%016" PRIx64, file->checksum);
-    return json_pack("{s:s, s:I, s:s}", "name", file->name, "bytes", (json_int_t)file->bytes, "checksum", checksum);
+    return json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "name", file->name, "bytes", (json_int_t)file->bytes, "checksum", checksum,
+                     "first_row", (json_int_t)file->first_row, "rows", (json_int_t)file->rows, "first_indexed", (json_int_t)file->first_indexed,
+                     "indexed", (json_int_t)file->indexed, "held", (json_int_t)file->held);
 }
 
-static json_t *encode_generation(const manifest_generation_t *generation) {
+static json_t *encode_part(const manifest_part_t *part) {
     json_t *files = json_array();
     bool whole = files != NULL;
-    for (int64_t i = 0; whole && i < generation->file_count; i++)
-        whole = json_array_append_new(files, encode_file(&generation->files[i])) == 0;
+    for (int64_t i = 0; whole && i < part->file_count; i++)
+        whole = json_array_append_new(files, encode_file(&part->files[i])) == 0;
     if (!whole) {
         json_decref(files);
         return NULL;
     }
+    return json_pack("{s:I, s:I, s:o}", "vectors", (json_int_t)part->vectors, "buffered", (json_int_t)part->buffered, "files", files);
+}
+
+static json_t *encode_generation(const manifest_generation_t *generation) {
+    json_t *parts = json_array();
+    bool whole = parts != NULL;
+    for (int64_t i = 0; whole && i < generation->part_count; i++)
+        whole = json_array_append_new(parts, encode_part(&generation->parts[i])) == 0;
+    if (!whole) {
+        json_decref(parts);
+        return NULL;
+    }
     return json_pack("{s:I, s:i, s:I, s:I, s:I, s:s, s:O, s:o}", "number", (json_int_t)generation->number, "servers", generation->servers, "vectors",
                      (json_int_t)generation->vectors, "buffered", (json_int_t)generation->buffered, "next_id", (json_int_t)generation->next_id, "ids",
-                     generation->own_ids ? "own" : "assigned", "config", generation->config, "files", files);
+                     generation->own_ids ? "own" : "assigned", "config", generation->config, "parts", parts);
 }
 
 /* The end of a text: its last key, the checksum of all that stands before. */
@@ -145,10 +89,10 @@ dfaiss_status_t manifest_encode(const manifest_t *manifest, char **text, dfaiss_
 
 /* ---- reading ---- */
 
-/* Where in a manifest one is: the file, and the place in it for error texts ("", "generations[2]: ", "generations[2].files[0]: "). */
+/* Where in a manifest one is: the file, and the place in it for error texts ("", "generations[2]: ", "generations[2].parts[1].files[0]: "). */
 typedef struct place {
     const char *path;
-    char inside[64];
+    char inside[96];
     dfaiss_error_t *err;
 } place_t;
 
@@ -203,6 +147,11 @@ static dfaiss_status_t decode_file(const place_t *place, const json_t *object, m
     TRY(decode_text(place, object, "name", out->name, sizeof out->name));
     TRY(decode_integer(place, object, "bytes", 0, INT64_MAX, &bytes));
     out->bytes = (uint64_t)bytes;
+    TRY(decode_integer(place, object, "first_row", 0, INT64_MAX, &out->first_row));
+    TRY(decode_integer(place, object, "rows", 0, INT64_MAX, &out->rows));
+    TRY(decode_integer(place, object, "first_indexed", 0, INT64_MAX, &out->first_indexed));
+    TRY(decode_integer(place, object, "indexed", 0, INT64_MAX, &out->indexed));
+    TRY(decode_integer(place, object, "held", 0, INT64_MAX, &out->held));
     return decode_checksum(place, object, &out->checksum);
 }
 
@@ -215,19 +164,45 @@ static dfaiss_status_t decode_ids(const place_t *place, const json_t *object, bo
     return DFAISS_OK;
 }
 
-static dfaiss_status_t decode_files(const place_t *place, const json_t *object, int64_t number, manifest_generation_t *out) {
-    json_t *files = NULL;
-    TRY(decode_array(place, object, "files", &files));
+static dfaiss_status_t decode_files(const place_t *place, const json_t *files, manifest_part_t *out) {
     size_t count = json_array_size(files);
     out->files = calloc(count ? count : 1, sizeof *out->files);
     if (!out->files)
         return error_memory(place->err, count * sizeof *out->files, "a manifest");
     for (size_t i = 0; i < count; i++) {
         place_t at = {.path = place->path, .err = place->err};
-        snprintf(at.inside, sizeof at.inside, "generations[%" PRId64 "].files[%zu]: ", number, i);
+        snprintf(at.inside, sizeof at.inside, "%.60s.files[%zu]: ", place->inside, i);
         TRY(decode_file(&at, json_array_get(files, i), &out->files[i]));
     }
     out->file_count = (int64_t)count;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t decode_part(const place_t *place, const json_t *object, manifest_part_t *out) {
+    json_t *files = NULL;
+    place_t inside = *place;
+    snprintf(inside.inside, sizeof inside.inside, "%.60s: ", place->inside);
+    if (!json_is_object(object))
+        return unexpected(&inside, "this entry", "an object", object);
+    TRY(decode_integer(&inside, object, "vectors", 0, INT64_MAX, &out->vectors));
+    TRY(decode_integer(&inside, object, "buffered", 0, INT64_MAX, &out->buffered));
+    TRY(decode_array(&inside, object, "files", &files));
+    return decode_files(place, files, out);
+}
+
+static dfaiss_status_t decode_parts(const place_t *place, const json_t *object, int64_t number, manifest_generation_t *out) {
+    json_t *parts = NULL;
+    TRY(decode_array(place, object, "parts", &parts));
+    size_t count = json_array_size(parts);
+    out->parts = calloc(count ? count : 1, sizeof *out->parts);
+    if (!out->parts)
+        return error_memory(place->err, count * sizeof *out->parts, "a manifest");
+    for (size_t i = 0; i < count; i++) {
+        place_t at = {.path = place->path, .err = place->err};
+        snprintf(at.inside, sizeof at.inside, "generations[%" PRId64 "].parts[%zu]", number, i);
+        out->part_count = (int64_t)i + 1;
+        TRY(decode_part(&at, json_array_get(parts, i), &out->parts[i]));
+    }
     return DFAISS_OK;
 }
 
@@ -246,7 +221,7 @@ static dfaiss_status_t decode_generation(const place_t *root, const json_t *obje
     TRY(decode_integer(&place, object, "next_id", 0, INT64_MAX, &out->next_id));
     TRY(decode_ids(&place, object, &out->own_ids));
     out->config = json_incref(json_object_get(object, "config"));
-    TRY(decode_files(&place, object, number, out));
+    TRY(decode_parts(&place, object, number, out));
     return manifest_check_generation(out, DFAISS_ERR_CHECKPOINT, place.path, place.err);
 }
 
@@ -290,11 +265,10 @@ static dfaiss_status_t decode_root(const place_t *place, const char *index, cons
     if (strcmp(format, format_name) != 0)
         return unexpected(place, "format", "\"dfaiss manifest\"", json_object_get(root, "format"));
     TRY(decode_integer(place, root, "version", 1, INT64_MAX, &version));
-    if (version > MANIFEST_VERSION)
-        return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path,
-                         "%s: the manifest has version %" PRId64 "; this dfaiss reads up to version %d", place->path, version, MANIFEST_VERSION);
-    if (version > VERSION_WITHOUT_CHECKSUM)
-        TRY(check_seal(place, text, size));
+    if (version != MANIFEST_VERSION)
+        return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path, "%s: the manifest has version %" PRId64 "; this dfaiss reads version %d",
+                         place->path, version, MANIFEST_VERSION);
+    TRY(check_seal(place, text, size));
     TRY(decode_text(place, root, "index", out->index, sizeof out->index));
     if (strcmp(out->index, index) != 0)
         return error_set(place->err, DFAISS_ERR_CHECKPOINT, place->path, "%s: index: expected \"%s\", found \"%s\"", place->path, index, out->index);

@@ -13,9 +13,7 @@
 #include "base/memory.h"
 #include "checkpoint/shard_parts.h"
 
-enum { FORMAT_VERSION = 2, CHECKSUM_TEXT = 17 };
-
-static const char format_name[] = "dfaiss shard";
+enum { CHECKSUM_TEXT = 17 };
 
 /* ---- writing ---- */
 
@@ -57,13 +55,15 @@ static dfaiss_status_t check_content(const char *path, const shard_content_t *co
 
 static dfaiss_status_t write_root(hdf5_file_t *file, const shard_content_t *content) {
     const char *class = content->template ? engine_class_name(engine_template_class(content->template)) : "none";
-    TRY(hdf5_put_text(file, "/", "format", format_name));
-    TRY(hdf5_put_integer(file, "/", "format_version", FORMAT_VERSION));
+    TRY(hdf5_put_text(file, "/", "format", SHARD_FORMAT));
+    TRY(hdf5_put_integer(file, "/", "format_version", SHARD_FORMAT_VERSION));
     TRY(hdf5_put_text(file, "/", "index", content->index));
     TRY(hdf5_put_integer(file, "/", "generation", content->generation));
     TRY(hdf5_put_integer(file, "/", "server", content->server));
     TRY(hdf5_put_integer(file, "/", "servers", content->servers));
+    TRY(hdf5_put_integer(file, "/", "first_row", 0));
     TRY(hdf5_put_integer(file, "/", "rows", content->kept->rows));
+    TRY(hdf5_put_integer(file, "/", "first_indexed", 0));
     TRY(hdf5_put_integer(file, "/", "indexed_rows", content->kept->indexed));
     return hdf5_put_text(file, "/", "class", class);
 }
@@ -110,12 +110,14 @@ static dfaiss_status_t write_all(hdf5_file_t *file, const shard_content_t *conte
 }
 
 static dfaiss_status_t write_file(const char *path, const shard_content_t *content, hdf5_file_t *file, dfaiss_error_t *err) {
-    kept_rows_t kept;
+    kept_rows_t kept = {0};
     shard_content_t written = *content;
     TRY(check_content(path, content, err));
     TRY(hdf5_create(file, path, err));
-    kept_rows_make(content, &kept);
-    written.kept = &kept;
+    if (!content->kept) {
+        kept_rows_make(content, &kept);
+        written.kept = &kept;
+    }
     dfaiss_status_t status = write_all(file, &written);
     kept_rows_clear(&kept);
     return hdf5_close(file, status);
@@ -146,116 +148,4 @@ dfaiss_status_t shard_file_save(const char *path, const shard_content_t *content
     if (status != DFAISS_OK)
         (void)fault_remove(path);
     return status;
-}
-
-/* ---- reading ---- */
-
-/* What the root says beyond the fields of a content. */
-typedef struct root {
-    int64_t version;
-    int64_t indexed;
-    char class[32];
-} root_t;
-
-static dfaiss_status_t check_format(hdf5_file_t *file, int64_t *version) {
-    char format[64] = "";
-    TRY(hdf5_get_text(file, "/", "format", format, sizeof format));
-    if (strcmp(format, format_name) != 0)
-        return hdf5_unexpected(file, "attribute format of /", "expected \"%s\", found \"%s\"", format_name, format);
-    TRY(hdf5_get_integer(file, "/", "format_version", 1, INT64_MAX, version));
-    if (*version > FORMAT_VERSION)
-        return error_set(file->err, DFAISS_ERR_CHECKPOINT, file->path, "%s has format version %" PRId64 "; this dfaiss reads up to version %d",
-                         file->path, *version, FORMAT_VERSION);
-    return DFAISS_OK;
-}
-
-static dfaiss_status_t read_root(hdf5_file_t *file, shard_content_t *content, root_t *root) {
-    int64_t server = 0, servers = 0;
-    TRY(check_format(file, &root->version));
-    TRY(hdf5_get_text(file, "/", "index", content->index, sizeof content->index));
-    TRY(hdf5_get_integer(file, "/", "generation", 0, INT64_MAX, &content->generation));
-    TRY(hdf5_get_integer(file, "/", "servers", 1, INT32_MAX, &servers));
-    TRY(hdf5_get_integer(file, "/", "server", 0, servers - 1, &server));
-    content->servers = (int)servers;
-    content->server = (int)server;
-    TRY(hdf5_get_integer(file, "/", "rows", 0, INT64_MAX, &content->rows));
-    TRY(hdf5_get_integer(file, "/", "indexed_rows", 0, content->rows, &root->indexed));
-    return hdf5_get_text(file, "/", "class", root->class, sizeof root->class);
-}
-
-static dfaiss_status_t read_config(hdf5_file_t *file, shard_content_t *content) {
-    char *text = NULL;
-    size_t size = 0;
-    TRY(hdf5_read_text(file, "/config", &text, &size));
-    dfaiss_status_t status = index_config_parse(text, size, file->path, &content->config, file->err);
-    free(text);
-    return status == DFAISS_OK ? status : shard_blame(file, "/config", status);
-}
-
-/* faiss believes the bytes that it reads: it gets them only when their checksum is right. */
-static dfaiss_status_t restore_template(hdf5_file_t *file, shard_content_t *content, hdf5_dataset_t *dataset, uint8_t *bytes) {
-    char expected[64] = "", found[CHECKSUM_TEXT];
-    TRY(hdf5_get_text(file, "/trained", "xxh3", expected, sizeof expected));
-    TRY(hdf5_dataset_read(dataset, 0, dataset->rows, bytes));
-    checksum_text(bytes, (size_t)dataset->rows, found);
-    if (strcmp(expected, found) != 0)
-        return hdf5_unexpected(file, "dataset /trained", "expected checksum %s, found %s", expected, found);
-    dfaiss_status_t status = engine_template_read(content->config, bytes, (size_t)dataset->rows, &content->template, file->err);
-    return status == DFAISS_OK ? status : shard_blame(file, "/trained", status);
-}
-
-static dfaiss_status_t read_trained(hdf5_file_t *file, shard_content_t *content, const root_t *root) {
-    hdf5_dataset_t dataset;
-    TRY(hdf5_dataset_open(file, "/trained", HDF5_U8, HDF5_ANY, 0, &dataset));
-    size_t size = (size_t)dataset.rows;
-    uint8_t *bytes = memory_map(size ? size : 1);
-    dfaiss_status_t status = bytes ? restore_template(file, content, &dataset, bytes) : error_memory(file->err, size, "the trained state");
-    memory_unmap(bytes, size ? size : 1);
-    hdf5_dataset_close(&dataset);
-    TRY(status);
-    const char *class = engine_class_name(engine_template_class(content->template));
-    if (strcmp(root->class, class) != 0)
-        return hdf5_unexpected(file, "attribute class of /", "expected \"%s\" as the configuration makes it, found \"%s\"", class, root->class);
-    return DFAISS_OK;
-}
-
-static dfaiss_status_t read_all(hdf5_file_t *file, shard_content_t *content) {
-    root_t root = {0};
-    TRY(read_root(file, content, &root));
-    TRY(read_config(file, content));
-    TRY(shard_living_read(file, content));
-    bool trained = strcmp(root.class, "none") != 0;
-    if (!trained && root.indexed != 0)
-        return hdf5_unexpected(file, "attribute indexed_rows of /", "expected 0 without a trained state, found %" PRId64, root.indexed);
-    if (trained) {
-        TRY(read_trained(file, content, &root));
-        TRY(shard_store_read(file, content, root.indexed));
-    }
-    TRY(shard_rows_read(file, content, root.indexed));
-    TRY(shard_inputs_read(file, &content->inputs));
-    return shard_attributes_read(file, content, root.version);
-}
-
-dfaiss_status_t shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err) {
-    hdf5_file_t file;
-    *content = (shard_content_t){0};
-    TRY(hdf5_open(&file, path, err));
-    dfaiss_status_t status = hdf5_close(&file, read_all(&file, content));
-    if (status != DFAISS_OK)
-        shard_content_clear(content);
-    return status;
-}
-
-void shard_content_clear(shard_content_t *content) {
-    for (int64_t i = 0; i < content->batch_count; i++)
-        shard_batch_clear(&content->batches[i]);
-    free(content->batches);
-    attribute_columns_destroy(content->attributes);
-    bitmap_release(content->living);
-    inputs_clear(&content->inputs);
-    attribute_schema_destroy(content->schema);
-    engine_store_destroy(content->store);
-    engine_template_destroy(content->template);
-    index_config_destroy(content->config);
-    *content = (shard_content_t){0};
 }

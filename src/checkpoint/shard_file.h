@@ -34,7 +34,7 @@ typedef struct shard_content {
     attribute_schema_t *schema;      /* of the configuration; when writing not looked at */
     attribute_columns_t *attributes; /* of all rows; NULL where the configuration declares none */
     bitmap_t *living;                /* bits of the rows that were not removed; NULL: none was */
-    const struct kept_rows *kept;    /* this room's own, while it writes */
+    const struct kept_rows *kept;    /* this room's own, while it writes; NULL: it is to be found out */
 } shard_content_t;
 
 /* Writes a file and syncs it with its folder. A row range that is only partly indexed inside a batch is handled. On failure no file is left. */

@@ -66,43 +66,36 @@ static dfaiss_status_t add_damage(inspection_t *inspection, json_t *damaged, jso
 }
 
 /* Size alone, or every byte. */
-static dfaiss_status_t check_file(const inspection_t *inspection, const char *index, int64_t generation, const manifest_file_t *file,
-                                  dfaiss_error_t *damage) {
-    char folder[PATH_MAX], path[PATH_MAX];
-    uint64_t bytes;
-    if (inspection->verify)
-        return manifest_verify_file(inspection->storage, index, generation, file, damage);
-    TRY(manifest_generation_path(inspection->storage, index, generation, folder, sizeof folder, damage));
-    TRY(file_join(path, sizeof path, folder, file->name, damage));
-    dfaiss_status_t status = file_size(path, &bytes, damage);
-    if (status == DFAISS_ERR_NOT_FOUND || status == DFAISS_ERR_DATA)
-        return error_set(damage, DFAISS_ERR_CHECKPOINT, path, "%s is missing", path);
-    TRY(status);
-    if (bytes != file->bytes)
-        return error_set(damage, DFAISS_ERR_CHECKPOINT, path, "%s is damaged: expected %llu bytes, found %llu", path, (unsigned long long)file->bytes,
-                         (unsigned long long)bytes);
+static dfaiss_status_t check_file(const inspection_t *inspection, const char *index, const manifest_file_t *file, dfaiss_error_t *damage) {
+    return inspection->verify ? manifest_verify_file(inspection->storage, index, file, damage)
+                              : manifest_check_size(inspection->storage, index, file, damage);
+}
+
+/* The files of a part. *complete becomes false where one is damaged. */
+static dfaiss_status_t check_part(inspection_t *inspection, const char *index, int64_t generation, const manifest_part_t *part, json_t *damaged,
+                                  bool *complete, dfaiss_error_t *err) {
+    for (int64_t i = 0; i < part->file_count; i++) {
+        const manifest_file_t *file = &part->files[i];
+        dfaiss_error_t damage;
+        if (check_file(inspection, index, file, &damage) != DFAISS_OK) {
+            *complete = false;
+            TRY(add_damage(inspection, damaged, json_integer(generation), &damage, err));
+        }
+        inspection->read += file->bytes;
+        progress_update(inspection->progress, "verify", (double)inspection->read / (double)inspection->bytes);
+    }
     return DFAISS_OK;
 }
 
 static dfaiss_status_t add_generation(inspection_t *inspection, const char *index, const manifest_generation_t *generation, json_t *generations,
                                       json_t *damaged, dfaiss_error_t *err) {
-    uint64_t bytes = 0;
     bool complete = true;
-    for (int64_t i = 0; i < generation->file_count; i++) {
-        const manifest_file_t *file = &generation->files[i];
-        dfaiss_error_t damage;
-        if (check_file(inspection, index, generation->number, file, &damage) != DFAISS_OK) {
-            complete = false;
-            TRY(add_damage(inspection, damaged, json_integer(generation->number), &damage, err));
-        }
-        bytes += file->bytes;
-        inspection->read += file->bytes;
-        progress_update(inspection->progress, "verify", (double)inspection->read / (double)inspection->bytes);
-    }
+    for (int64_t i = 0; i < generation->part_count; i++)
+        TRY(check_part(inspection, index, generation->number, &generation->parts[i], damaged, &complete, err));
     return append(generations,
                   json_pack("{s:I, s:b, s:i, s:I, s:I, s:I}", "number", (json_int_t)generation->number, "complete", (int)complete, "servers",
                             generation->servers, "vectors", (json_int_t)generation->vectors, "buffered", (json_int_t)generation->buffered, "bytes",
-                            (json_int_t)bytes),
+                            (json_int_t)manifest_generation_bytes(generation)),
                   err);
 }
 
@@ -130,13 +123,6 @@ static int64_t generation_number(const char *name) {
     return errno == 0 ? number : -1;
 }
 
-static bool is_named(const manifest_t *manifest, int64_t number) {
-    for (int64_t i = 0; i < manifest->count; i++)
-        if (manifest->generations[i].number == number)
-            return true;
-    return false;
-}
-
 /* Folders that no manifest names: a save that is under way, or was cut off. Their content is not known. */
 static dfaiss_status_t add_unnamed(const manifest_t *manifest, const char *folder_path, json_t *generations, dfaiss_error_t *err) {
     DIR *folder = opendir(folder_path);
@@ -146,7 +132,7 @@ static dfaiss_status_t add_unnamed(const manifest_t *manifest, const char *folde
     for (struct dirent *entry; status == DFAISS_OK && (entry = readdir(folder));) {
         char path[PATH_MAX];
         int64_t number = generation_number(entry->d_name);
-        if (number < 0 || is_named(manifest, number))
+        if (number < 0 || manifest_names_folder(manifest, number))
             continue;
         status = file_join(path, sizeof path, folder_path, entry->d_name, err);
         if (status == DFAISS_OK)
@@ -164,8 +150,7 @@ static dfaiss_status_t add_manifest(inspection_t *inspection, const char *index,
     char folder[PATH_MAX];
     inspection->bytes = inspection->read = 0;
     for (int64_t i = 0; i < manifest->count; i++)
-        for (int64_t j = 0; j < manifest->generations[i].file_count; j++)
-            inspection->bytes += manifest->generations[i].files[j].bytes;
+        inspection->bytes += manifest_generation_bytes(&manifest->generations[i]);
     for (int64_t i = 0; i < manifest->count; i++)
         TRY(add_generation(inspection, index, &manifest->generations[i], generations, damaged, err));
     TRY(manifest_index_path(inspection->storage, index, folder, sizeof folder, err));

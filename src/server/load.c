@@ -12,6 +12,7 @@
 #include "message/load.h"
 #include "message/named.h"
 #include "server/override.h"
+#include "server/parts.h"
 #include "server/server_internal.h"
 
 /* ---- a server's part ---- */
@@ -28,12 +29,13 @@ typedef struct loading {
     bytes_writer_t overrides; /* JSON of keys that have precedence over the file's */
     int server;
     int servers;
-    manifest_file_t file;
+    manifest_part_t part;
     shard_content_t content;
 } loading_t;
 
 static void free_loading(loading_t *loading) {
     shard_content_clear(&loading->content);
+    manifest_clear_part(&loading->part);
     bytes_writer_destroy(&loading->overrides);
     free(loading->storage);
     free(loading);
@@ -41,7 +43,7 @@ static void free_loading(loading_t *loading) {
 
 static dfaiss_status_t load_file(void *context, dfaiss_error_t *err) {
     loading_t *loading = context;
-    return generation_read(loading->storage, loading->index, loading->generation, loading->server, loading->servers, &loading->file,
+    return generation_read(loading->storage, loading->index, loading->generation, loading->server, loading->servers, &loading->part,
                            &loading->content, err);
 }
 
@@ -78,7 +80,7 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     hosted->saved_vectors = loading->vectors;
     hosted->next_id = loading->next_id;
     hosted->incarnation = loading->operation->number;
-    hosted->file_bytes = (int64_t)loading->file.bytes;
+    hosted->file_bytes = (int64_t)manifest_part_bytes(&loading->part);
     return DFAISS_OK;
 }
 
@@ -92,7 +94,7 @@ static void file_loaded(server_t *server, job_t *job, dfaiss_status_t status, co
     operation_local_end(server, operation, status, &failure);
 }
 
-/* The argument: index, storage, overrides, generation, own ids, vectors, next id, then size and checksum of every server's file. */
+/* The argument: index, storage, overrides, generation, own ids, vectors, next id, then the part of every server. */
 static dfaiss_status_t decode(server_t *server, const operation_t *operation, loading_t *loading, dfaiss_error_t *err) {
     char storage[PATH_MAX];
     bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
@@ -106,12 +108,12 @@ static dfaiss_status_t decode(server_t *server, const operation_t *operation, lo
     loading->vectors = bytes_get_i64(&in);
     loading->next_id = bytes_get_i64(&in);
     for (int i = 0; i < server->servers; i++) {
-        manifest_file_t file = {0};
-        bytes_get_string(&in, file.name, sizeof file.name);
-        file.bytes = bytes_get_u64(&in);
-        file.checksum = bytes_get_u64(&in);
+        manifest_part_t part = {0};
+        TRY(parts_get(&in, &part, err));
         if (i == server->number)
-            loading->file = file;
+            loading->part = part;
+        else
+            manifest_clear_part(&part);
     }
     loading->storage = strdup(storage);
     if (!loading->storage || loading->overrides.failed)
@@ -181,9 +183,6 @@ static dfaiss_status_t encode(const server_t *server, finding_t *finding, const 
     if (generation->servers != server->servers)
         return error_set(err, DFAISS_ERR_ARG, index, "index '%s' was saved by %d servers; this job has %d: start it with --servers %d", index,
                          generation->servers, server->servers, generation->servers);
-    if (generation->file_count != generation->servers)
-        return error_set(err, DFAISS_ERR_CHECKPOINT, index, "generation %lld of index '%s' names %lld files; %d are expected",
-                         (long long)generation->number, index, (long long)generation->file_count, generation->servers);
     TRY(check_overrides(finding, generation, err));
     bytes_put_string(argument, index);
     bytes_put_string(argument, finding->storage);
@@ -192,11 +191,8 @@ static dfaiss_status_t encode(const server_t *server, finding_t *finding, const 
     bytes_put_u8(argument, generation->own_ids);
     bytes_put_i64(argument, generation->vectors);
     bytes_put_i64(argument, generation->next_id);
-    for (int64_t i = 0; i < generation->file_count; i++) {
-        bytes_put_string(argument, generation->files[i].name);
-        bytes_put_u64(argument, generation->files[i].bytes);
-        bytes_put_u64(argument, generation->files[i].checksum);
-    }
+    for (int64_t i = 0; i < generation->part_count; i++)
+        parts_put(argument, &generation->parts[i]);
     return DFAISS_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoint/generation.h"
+#include "server/parts.h"
 #include "server/server_internal.h"
 
 /* ---- a server's part: writing its file ---- */
@@ -20,7 +21,7 @@ typedef struct writing {
     int server;
     int servers;
     shard_snapshot_t snapshot;
-    manifest_file_t file;
+    manifest_part_t part;
 } writing_t;
 
 static dfaiss_status_t take_snapshot(job_t *job, dfaiss_error_t *err) {
@@ -46,7 +47,7 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
         .inputs = snapshot->inputs,
     };
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
-    TRY(generation_write(writing->storage, &content, &writing->file, err));
+    TRY(generation_write(writing->storage, &content, &writing->part, err));
     memory_trim(); /* HDF5's buffers */
     return DFAISS_OK;
 }
@@ -57,14 +58,11 @@ static void file_written(server_t *server, job_t *job, dfaiss_status_t status, c
     if (status == DFAISS_OK) {
         bytes_writer_t *result = &operation->result;
         bytes_put_u32(result, (uint32_t)server->number);
-        bytes_put_string(result, writing->file.name);
-        bytes_put_u64(result, writing->file.bytes);
-        bytes_put_u64(result, writing->file.checksum);
-        bytes_put_i64(result, shard_snapshot_living(&writing->snapshot, 0));
-        bytes_put_i64(result, shard_snapshot_living(&writing->snapshot, writing->snapshot.store ? engine_store_rows(writing->snapshot.store) : 0));
+        parts_put(result, &writing->part);
         bytes_put_i64(result, shard_next_id(job->hosted->shard));
-        job->hosted->file_bytes = (int64_t)writing->file.bytes;
+        job->hosted->file_bytes = (int64_t)manifest_part_bytes(&writing->part);
     }
+    manifest_clear_part(&writing->part);
     shard_snapshot_clear(&writing->snapshot);
     free(writing);
     operation_local_end(server, operation, status, error);
@@ -119,19 +117,15 @@ typedef struct saving {
 } saving_t;
 
 static void free_saving(saving_t *saving) {
-    json_decref(saving->generation.config);
-    free(saving->generation.files);
+    manifest_clear_generation(&saving->generation);
     free(saving->storage);
     free(saving);
 }
 
 static void answer_saving(server_t *server, saving_t *saving, dfaiss_status_t status, const dfaiss_error_t *error) {
     bytes_writer_t body = {0};
-    int64_t bytes = 0;
-    for (int64_t i = 0; i < saving->generation.file_count; i++)
-        bytes += (int64_t)saving->generation.files[i].bytes;
     bytes_put_i64(&body, saving->generation.number);
-    bytes_put_i64(&body, bytes);
+    bytes_put_i64(&body, (int64_t)manifest_generation_bytes(&saving->generation));
     request_answer(server, saving->request, status, error, &body, NULL, 0);
     bytes_writer_destroy(&body);
     free_saving(saving);
@@ -197,22 +191,20 @@ static void committed(server_t *server, job_t *job, dfaiss_status_t status, cons
 }
 
 /* Reads what each server has written; the results come in any order. */
-static dfaiss_status_t collect_files(server_t *server, const operation_t *operation, manifest_generation_t *generation, dfaiss_error_t *err) {
+static dfaiss_status_t collect_parts(server_t *server, const operation_t *operation, manifest_generation_t *generation, dfaiss_error_t *err) {
     bytes_reader_t in = bytes_reader(operation->result.data, operation->result.size);
-    generation->files = calloc((size_t)server->servers, sizeof *generation->files);
-    if (!generation->files)
-        return error_memory(err, (size_t)server->servers * sizeof *generation->files, "saving");
-    generation->file_count = server->servers;
+    generation->parts = calloc((size_t)server->servers, sizeof *generation->parts);
+    if (!generation->parts)
+        return error_memory(err, (size_t)server->servers * sizeof *generation->parts, "saving");
+    generation->part_count = server->servers;
     for (int i = 0; i < server->servers; i++) {
         uint32_t number = bytes_get_u32(&in);
-        if (number >= (uint32_t)server->servers)
+        if (number >= (uint32_t)server->servers || generation->parts[number].files)
             return message_malformed(MESSAGE_GATHER, err);
-        manifest_file_t *file = &generation->files[number];
-        bytes_get_string(&in, file->name, sizeof file->name);
-        file->bytes = bytes_get_u64(&in);
-        file->checksum = bytes_get_u64(&in);
-        generation->vectors += bytes_get_i64(&in);
-        generation->buffered += bytes_get_i64(&in);
+        manifest_part_t *part = &generation->parts[number];
+        TRY(parts_get(&in, part, err));
+        generation->vectors += part->vectors;
+        generation->buffered += part->buffered;
         int64_t next_id = bytes_get_i64(&in);
         generation->next_id = next_id > generation->next_id ? next_id : generation->next_id;
     }
@@ -224,7 +216,7 @@ static void all_written(server_t *server, operation_t *operation, void *context)
     dfaiss_error_t error = operation->error;
     dfaiss_status_t status = operation->status;
     if (status == DFAISS_OK)
-        status = collect_files(server, operation, &saving->generation, &error);
+        status = collect_parts(server, operation, &saving->generation, &error);
     if (status != DFAISS_OK) {
         clean_up(server, saving, status, &error);
         return;

@@ -65,14 +65,36 @@ expect_fail() {
     expect_output '"where": "'
 }
 
+# make_part SERVER FILE...: the part of a server in a manifest, whose chain consists of these files below the index, of rows that follow each other,
+# 61728 a file; 28 of the part's wait.
+make_part() {
+    local server=$1 row=0 comma="" file
+    shift
+    printf '{"vectors": %s, "buffered": 28, "files": [' $((61728 * $#))
+    for file in "$@"; do
+        printf '%s{"name": "%s", "bytes": 10, "checksum": "%s", "first_row": %s, "rows": %s, "first_indexed": %s, "indexed": %s, "held": 61700}' \
+            "$comma" "$file" "$([ "$server" = 0 ] && echo 8e7d60cd5984e88b || echo e8ee560fa1a2b0a7)" "$row" $((row + 61728)) "$row" $((row + 61728))
+        row=$((row + 61728))
+        comma=", "
+    done
+    printf ']}'
+}
+
+# make_generation NUMBER VECTORS PART0 PART1: a generation of two servers in a manifest.
+make_generation() {
+    printf '{"number": %s, "servers": 2, "vectors": %s, "buffered": 56, "next_id": %s, "ids": "assigned", ' "$1" "$2" "$2"
+    printf '"config": {"index_builder_type": "flat", "dim": 16}, "parts": [%s, %s]}' "$3" "$4"
+}
+
+# make_manifest STORAGE NAME GENERATIONS
+make_manifest() {
+    printf '{"format": "dfaiss manifest", "version": 3, "index": "%s", "generations": [%s]}' "$2" "$3" | "${dfaiss%/*}/tool_seal" > "$1/$2/manifest.json"
+}
+
 # make_index STORAGE NAME: an index of one generation by two servers whose shard files are not real ones, but have the bytes that its manifest names.
 make_index() {
     mkdir -p "$1/$2/g000003"
     echo "shard one" > "$1/$2/g000003/shard-0000.h5"
     echo "shard two" > "$1/$2/g000003/shard-0001.h5"
-    cat > "$1/$2/manifest.json" <<JSON
-{"format": "dfaiss manifest", "version": 1, "index": "$2", "generations": [
-  {"number": 3, "servers": 2, "vectors": 123456, "buffered": 56, "next_id": 123456, "ids": "assigned", "config": {"index_builder_type": "flat", "dim": 16},
-   "files": [{"name": "shard-0000.h5", "bytes": 10, "checksum": "8e7d60cd5984e88b"}, {"name": "shard-0001.h5", "bytes": 10, "checksum": "e8ee560fa1a2b0a7"}]}]}
-JSON
+    make_manifest "$1" "$2" "$(make_generation 3 123456 "$(make_part 0 g000003/shard-0000.h5)" "$(make_part 1 g000003/shard-0001.h5)")"
 }

@@ -104,16 +104,17 @@ static dfaiss_status_t write_all(int kind, manifest_generation_t *generation) {
     for (int server = 0; server < SERVERS; server++) {
         shard_content_t content = contents[kind][generation->number == OLD ? 0 : 1][server];
         content.generation = generation->number;
-        generation->vectors += content.rows;
-        TRY(generation_write(storage, &content, &generation->files[server], &err));
+        TRY(generation_write(storage, &content, &generation->parts[server], &err));
+        generation->vectors += generation->parts[server].vectors;
+        generation->buffered += generation->parts[server].buffered;
     }
     return DFAISS_OK;
 }
 
 /* *named: the generation is in the manifest although it failed. */
 static dfaiss_status_t save(int kind, const manifest_basis_t *basis, bool replace, bool *named) {
-    manifest_generation_t generation = {.servers = SERVERS, .next_id = 1, .file_count = SERVERS, .config = json_object()};
-    generation.files = calloc(SERVERS, sizeof *generation.files);
+    manifest_generation_t generation = {.servers = SERVERS, .next_id = 1, .part_count = SERVERS, .config = json_object()};
+    generation.parts = calloc(SERVERS, sizeof *generation.parts);
     *named = false;
     dfaiss_status_t status = generation_begin(storage, "wiki", basis, replace, &generation.number, &err);
     if (status == DFAISS_OK)
@@ -122,8 +123,7 @@ static dfaiss_status_t save(int kind, const manifest_basis_t *basis, bool replac
         status = generation_commit(storage, "wiki", &generation, basis, KEEP, replace, &err);
     if (status != DFAISS_OK && generation.number > 0 && generation_abandon(storage, "wiki", generation.number, replace, named, NULL) != DFAISS_OK)
         *named = false;
-    json_decref(generation.config);
-    free(generation.files);
+    manifest_clear_generation(&generation);
     return status;
 }
 
@@ -132,14 +132,15 @@ static dfaiss_status_t load_generation(int kind, const manifest_generation_t *ge
     bool is_new = generation->number != OLD;
     assert_int_equal(generation->servers, SERVERS);
     for (int server = 0; server < SERVERS; server++) {
-        const manifest_file_t *file = &generation->files[server];
+        const manifest_part_t *part = &generation->parts[server];
+        const manifest_file_t *file = &part->files[0];
         shard_content_t content;
-        TRY(manifest_verify_file(storage, "wiki", generation->number, file, &err));
+        TRY(manifest_verify_file(storage, "wiki", file, &err));
         if (generation->number <= NEW)
             assert_true(file->checksum == checksums[kind][is_new][server]);
         if (!read)
             continue;
-        TRY(generation_read(storage, "wiki", generation->number, server, SERVERS, file, &content, &err));
+        TRY(generation_read(storage, "wiki", generation->number, server, SERVERS, part, &content, &err));
         assert_int_equal(content.rows, contents[kind][is_new][server].rows);
         shard_content_clear(&content);
     }
@@ -431,7 +432,8 @@ static void test_generations_do_not_mix(void **state) {
     (void)state;
     char other[PATH_MAX], path[PATH_MAX];
     size_t size = 0;
-    manifest_file_t file = {.name = "shard-0001.h5"};
+    manifest_file_t file = {.name = "g000002/shard-0001.h5"};
+    manifest_part_t part = {.file_count = 1, .files = &file};
     shard_content_t content;
     put_both(1);
     assert_ok(manifest_shard_path(storage, "wiki", OLD, 1, other, sizeof other, &err), err);
@@ -440,10 +442,10 @@ static void test_generations_do_not_mix(void **state) {
     put_file(path, bytes, size);
     free(bytes);
     assert_ok(file_checksum(path, &file.checksum, &file.bytes, &err), err);
-    assert_fails(generation_read(storage, "wiki", NEW, 1, SERVERS, &file, &content, &err), DFAISS_ERR_CHECKPOINT, err,
+    assert_fails(generation_read(storage, "wiki", NEW, 1, SERVERS, &part, &content, &err), DFAISS_ERR_CHECKPOINT, err,
                  "holds server 1 of 2 of generation 1 of index 'wiki'; server 1 of 2 of generation 2 of 'wiki' is expected");
     assert_null(content.batches);
-    assert_fails(generation_read(storage, "wiki", NEW, 1, SERVERS + 1, &file, &content, &err), DFAISS_ERR_CHECKPOINT, err, "server 1 of 3");
+    assert_fails(generation_read(storage, "wiki", NEW, 1, SERVERS + 1, &part, &content, &err), DFAISS_ERR_CHECKPOINT, err, "server 1 of 3");
 }
 
 /* Which generation is the basis decides, not which is there. */

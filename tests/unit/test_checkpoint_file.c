@@ -451,17 +451,17 @@ static void test_cut_files(void **state) {
 static void test_checksum_sees_all(void **state) {
     (void)state;
     recipe_t recipe = smaller(&recipes[5]);
-    manifest_file_t file = {.name = "shard-0000.h5"};
+    manifest_file_t file = {.name = "g000001/shard-0000.h5"};
     size_t size = 0;
     assert_ok(manifest_generation_path(folder, "wiki", 1, path, sizeof path, &err), err);
     assert_ok(file_make_directories(path, &err), err);
     assert_ok(manifest_shard_path(folder, "wiki", 1, 0, path, sizeof path, &err), err);
     char *bytes = whole_file(&recipe, &size);
     assert_ok(file_checksum(path, &file.checksum, &file.bytes, &err), err);
-    assert_ok(manifest_verify_file(folder, "wiki", 1, &file, &err), err);
+    assert_ok(manifest_verify_file(folder, "wiki", &file, &err), err);
     for (size_t at = 0; at < size; at += 7) {
         put_byte(at, (char)(bytes[at] ^ 1));
-        assert_fails(manifest_verify_file(folder, "wiki", 1, &file, &err), DFAISS_ERR_CHECKPOINT, err, "is damaged: expected checksum");
+        assert_fails(manifest_verify_file(folder, "wiki", &file, &err), DFAISS_ERR_CHECKPOINT, err, "is damaged: expected checksum");
         put_byte(at, bytes[at]);
     }
     free(bytes);
@@ -513,7 +513,8 @@ static const struct {
     int64_t row, value;
     const char *expected;
 } lies[] = {
-    {0, SET_ATTRIBUTE, "/", "format_version", 0, 3, "has format version 3; this dfaiss reads up to version 2"},
+    {0, SET_ATTRIBUTE, "/", "format_version", 0, 4, "has format version 4; this dfaiss reads version 3"},
+    {0, SET_ATTRIBUTE, "/", "format_version", 0, 2, "has format version 2; this dfaiss reads version 3"},
     {0, SET_ATTRIBUTE, "/", "server", 0, 4, "attribute server of /: expected an integer from 0 to 3, found 4"},
     {0, SET_ATTRIBUTE, "/", "rows", 0, -1, "attribute rows of /"},
     {0, SET_ATTRIBUTE, "/", "rows", 0, 1001, "dataset /ids: expected int64[1001], found int64[1000]"},

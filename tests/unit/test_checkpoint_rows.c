@@ -241,15 +241,6 @@ static void change_number(hid_t file, const char *name, hsize_t row, int64_t val
     H5Dclose(dataset);
 }
 
-/* HDF5 1.10.8 cannot write an attribute that H5Aopen_by_name opened. */
-static void change_version(hid_t file, int64_t value) {
-    hid_t holder = H5Oopen(file, "/", H5P_DEFAULT);
-    hid_t attribute = H5Aopen(holder, "format_version", H5P_DEFAULT);
-    assert_true(H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0);
-    H5Aclose(attribute);
-    H5Oclose(holder);
-}
-
 static const struct {
     const char *object;
     int64_t row; /* below 0: the object is removed */
@@ -306,21 +297,6 @@ static void test_bits_of_other_rows(void **state) {
     }
 }
 
-/* Version 1 knew no columns. */
-static void test_version_1(void **state) {
-    (void)state;
-    shard_content_t written = make_content(ROWS), read;
-    assert_ok(shard_file_write(path, &written, &err), err);
-    hid_t file = open_to_change();
-    change_version(file, 1);
-    assert_true(H5Ldelete(file, "/attributes", H5P_DEFAULT) >= 0);
-    assert_true(H5Fclose(file) >= 0);
-    assert_ok(shard_file_read(path, &read, &err), err);
-    compare_matches(&written, &read);
-    shard_content_clear(&read);
-    shard_content_clear(&written);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_attributes_come_back, set_up, tear_down),
@@ -331,7 +307,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_batches_without_vectors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_removed_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bits_of_other_rows, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
     };
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
