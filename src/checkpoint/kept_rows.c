@@ -45,7 +45,7 @@ static bool number_rows(kept_rows_t *kept) {
     kept->before = malloc((size_t)words * sizeof *kept->before);
     for (int64_t word = 0; kept->before && word < words; word++) {
         kept->before[word] = before;
-        before += __builtin_popcountll(kept->bits->words[word]);
+        before += __builtin_popcountll(bitmap_word(kept->bits, word));
     }
     return kept->before != NULL;
 }
@@ -85,6 +85,6 @@ int64_t kept_rows_count(const kept_rows_t *kept, int64_t first, int64_t end) {
 int64_t kept_rows_number(const kept_rows_t *kept, int64_t row) {
     if (!kept->bits)
         return row;
-    uint64_t below = kept->bits->words[row / 64] & (((uint64_t)1 << (row % 64)) - 1);
+    uint64_t below = bitmap_word(kept->bits, row / 64) & (((uint64_t)1 << (row % 64)) - 1);
     return kept->before[row / 64] + __builtin_popcountll(below);
 }

@@ -469,7 +469,7 @@ dfaiss_status_t shard_store_write(hdf5_file_t *file, const shard_content_t *cont
 dfaiss_status_t shard_store_read(hdf5_file_t *file, shard_content_t *content, int64_t indexed) {
     TRY(engine_store_create(content->template, content->config->segment_rows, &content->store, file->err));
     TRY(forms[engine_template_class(content->template)].read(file, content, indexed));
-    dfaiss_status_t status = engine_store_restore_end(content->store, indexed, content->living ? content->living->words : NULL, file->err);
+    dfaiss_status_t status = engine_store_restore_end(content->store, indexed, content->living ? bitmap_rows(content->living) : NULL, file->err);
     if (status != DFAISS_OK)
         return shard_blame(file, "indexed vectors", status);
     if (engine_store_rows(content->store) != indexed)

@@ -208,7 +208,8 @@ static void codes_release(engine_block_t *block) {
 /* ---- dropping rows ---- */
 
 /* A segment with the living rows of another; capacity 0 where there are none. */
-static dfaiss_status_t copy_alive(const codes_parts_t *parts, const segment_t *from, const uint64_t *alive, segment_t *out, dfaiss_error_t *err) {
+static dfaiss_status_t copy_alive(const codes_parts_t *parts, const segment_t *from, const uint64_t *const *alive, segment_t *out,
+                                  dfaiss_error_t *err) {
     row_span_t span;
     TRY(span_alive(&from->span, alive, &span, err));
     *out = (segment_t){.codes = NULL};
@@ -227,7 +228,7 @@ static dfaiss_status_t copy_alive(const codes_parts_t *parts, const segment_t *f
 }
 
 /* Which rows are left takes memory too, more than small codes do. */
-static bool is_worth_it(const codes_parts_t *parts, int64_t segment, const uint64_t *alive) {
+static bool is_worth_it(const codes_parts_t *parts, int64_t segment, const uint64_t *const *alive) {
     const segment_t *from = &parts->segments[segment];
     bool holes = span_has_holes(&from->span);
     if (segment == parts->count - 1 && from->span.count < from->capacity && !holes)
@@ -238,7 +239,7 @@ static bool is_worth_it(const codes_parts_t *parts, int64_t segment, const uint6
     return dead > 0 && dead >= from->span.count / WORTH_DEAD && after < before;
 }
 
-static dfaiss_status_t codes_compact(engine_block_t *block, const uint64_t *alive, bool *worth, dfaiss_error_t *err) {
+static dfaiss_status_t codes_compact(engine_block_t *block, const uint64_t *const *alive, bool *worth, dfaiss_error_t *err) {
     const codes_parts_t *parts = block->store->parts;
     size_t copied = 0;
     TRY(begin_block(block, 1, err));
@@ -328,7 +329,7 @@ static dfaiss_status_t begin_vectors(engine_search_t *search, dfaiss_error_t *er
                        .k = search->k,
                        .rows = codes_held(search->store),
                        .rows_of = vectors_from,
-                       .next = search->filter.words ? next_position : NULL,
+                       .next = search->filter.blocks ? next_position : NULL,
                        .take = take_from_scan,
                        .context = search};
     if (!search->store_scan)

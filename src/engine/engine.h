@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "base/team.h"
 #include "config/index_config.h"
+#include "engine/row_bits.h"
 
 /* ---- versions ---- */
 
@@ -124,9 +125,9 @@ CHECKED dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq,
 
 /* What a search may find. */
 typedef struct engine_restriction {
-    /* Bit r % 64 of word r / 64: row r may be found; NULL: every row. It covers the store's rows and those scanned as vectors, and is borrowed until
-     * engine_search_end. Between two calls bits may be cleared. */
-    const uint64_t *allowed;
+    /* Bits of rows (row_bits.h): one that is set may be found; NULL: every row. They cover the store's rows and those scanned as vectors, and are
+     * borrowed until engine_search_end. Between two calls bits may be cleared. */
+    const uint64_t *const *allowed;
     int64_t rows;         /* that `allowed` covers, all that there were when the search began: later ones are not found */
     int64_t allowed_rows; /* about how many bits are set: what the way of searching is chosen by */
     bool has_radius;      /* range search: scores must be better than radius (squared L2 below it, products above it) */
@@ -160,12 +161,12 @@ CHECKED dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t 
 
 /* ---- rows that are gone ---- */
 
-/* Builder: drops rows whose bit in `alive` is 0 (words as in engine_restriction_t; not changed meanwhile) from a part of the store that holds many of
+/* Builder: drops rows whose bit in `alive` (row_bits.h) is 0 (not changed meanwhile) from a part of the store that holds many of
  * them: codes and lists of which an eighth is gone (codes where that saves memory), some megabytes of them a block; a graph of which a quarter is
  * gone, which takes as long as building it. Linking the block (engine_block_rows is 0), while no search is inside the store, frees their memory; all
  * other rows keep their numbers, and dropped ones are never found again. *out NULL: nothing left that is worth it. An opaque index, which cannot give
  * rows up, answers NULL too. On failure the store is as before. */
-CHECKED dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *alive, engine_block_t **out, dfaiss_error_t *err);
+CHECKED dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *const *alive, engine_block_t **out, dfaiss_error_t *err);
 /* Rows in the store that were not dropped. */
 int64_t engine_store_held(const engine_store_t *store);
 
@@ -196,8 +197,8 @@ CHECKED dfaiss_status_t engine_store_restore_list(engine_store_t *store, int64_t
                                                   dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *bytes, size_t size, int64_t rows, dfaiss_error_t *err);
 /* After the last part: checks that rows are 0 to `rows` - 1, each once, but for those whose bit in `alive` is 0, which may have been dropped
- * (NULL: none; words as in engine_restriction_t), and makes them visible. */
-CHECKED dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *alive, dfaiss_error_t *err);
+ * (NULL: none), and makes them visible. */
+CHECKED dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *const *alive, dfaiss_error_t *err);
 
 /* ---- exact neighbours of whole files ---- */
 

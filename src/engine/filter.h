@@ -6,21 +6,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/row_bits.h"
+
 typedef struct row_filter {
-    const uint64_t *words; /* bit row % 64 of word row / 64; NULL: every row may be found */
-    int64_t rows;          /* that the words cover: later ones may not be found */
+    const uint64_t *const *blocks; /* of bits (row_bits.h); NULL: every row may be found */
+    int64_t rows;                  /* that they cover: later ones may not be found */
 } row_filter_t;
 
-/* There are words. */
+/* There are blocks. */
 static inline bool row_passes(const row_filter_t *filter, int64_t row) {
-    return row < filter->rows && (filter->words[row >> 6] >> (row & 63) & 1) != 0;
+    return row < filter->rows && row_bits_get(filter->blocks, row);
 }
 
-/* The first row from `row` on that may be found; `end` where there is none before. There are words. */
+/* The first row from `row` on that may be found; `end` where there is none before. There are blocks. */
 static inline int64_t row_next(const row_filter_t *filter, int64_t row, int64_t end) {
     int64_t last = end < filter->rows ? end : filter->rows;
     while (row < last) {
-        uint64_t word = filter->words[row >> 6] >> (row & 63);
+        uint64_t word = row_bits_word(filter->blocks, row) >> (row & 63);
         if (word) {
             row += __builtin_ctzll(word);
             return row < last ? row : end;

@@ -86,7 +86,7 @@ static int64_t keep_passing(const engine_search_t *search, const graph_t *graph,
     for (int64_t i = 0; i < n; i++) {
         bool valid = rows[i] >= 0 && rows[i] < graph->span.count;
         *empty += !valid;
-        if (!valid || (search->filter.words && !row_passes(&search->filter, span_row(&graph->span, rows[i]))))
+        if (!valid || (search->filter.blocks && !row_passes(&search->filter, span_row(&graph->span, rows[i]))))
             continue;
         scores[kept] = scores[i];
         rows[kept++] = rows[i];
@@ -96,7 +96,7 @@ static int64_t keep_passing(const engine_search_t *search, const graph_t *graph,
 
 /* How many hits a segment is asked for at first, so that k of them may be found. */
 static int64_t first_wanted(const engine_search_t *search, const graphs_way_t *way) {
-    double wanted = search->filter.words ? SPARE * (double)search->k / search_passing(search) : (double)search->k;
+    double wanted = search->filter.blocks ? SPARE * (double)search->k / search_passing(search) : (double)search->k;
     return way->most_wanted < search->k ? search->k : wanted < (double)way->most_wanted ? (int64_t)wanted : way->most_wanted;
 }
 
@@ -119,8 +119,8 @@ static dfaiss_status_t ask(const engine_search_t *search, const graphs_way_t *wa
     const float *queries = search->inner_queries + call->query * search->template->inner_dim;
     const graph_t *graph = call->graph;
     const row_filter_t *filter = &search->filter;
-    if (way->selects && filter->words) {
-        int code = shim_graph_search(graph->index, call->count, queries, call->k, (int)effort_for(way, graph), filter->words, filter->rows,
+    if (way->selects && filter->blocks) {
+        int code = shim_graph_search(graph->index, call->count, queries, call->k, (int)effort_for(way, graph), filter->blocks, filter->rows,
                                      graph->span.first, graph->span.rows, own->scores.data, own->rows.data);
         return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "searching", err);
     }
@@ -157,7 +157,7 @@ static dfaiss_status_t ask_graph(void *context, lane_t *lane, int thread, dfaiss
         int64_t *rows = (int64_t *)own->rows.data + taken * call.k, empty = 0;
         int64_t found = keep_passing(search, call.graph, call.k, scores, rows, &empty);
         bool more =
-            search->filter.words && found < search->k && empty == 0 && call.k < call.graph->span.count && MORE * call.k <= run->way->most_wanted;
+            search->filter.blocks && found < search->k && empty == 0 && call.k < call.graph->span.count && MORE * call.k <= run->way->most_wanted;
         lane->wanted = more ? MORE * call.k : 0;
         if (more)
             break;

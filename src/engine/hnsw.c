@@ -98,7 +98,7 @@ static dfaiss_status_t hnsw_build(engine_block_t *block, int64_t n, const float 
 
 /* ---- dropping rows ---- */
 
-static bool is_worth_it(const graphs_parts_t *parts, int64_t segment, const uint64_t *alive) {
+static bool is_worth_it(const graphs_parts_t *parts, int64_t segment, const uint64_t *const *alive) {
     const row_span_t *span = &parts->graphs[segment].span;
     bool grows = segment == parts->count - 1 && parts->open_extends;
     int64_t dead = grows ? 0 : span->count - span_count_alive(span, alive);
@@ -136,7 +136,7 @@ static dfaiss_status_t add_alive(const engine_store_t *store, const graph_t *gra
 }
 
 /* A graph of the living rows of another, from its codes; index NULL where none lives. */
-static dfaiss_status_t rebuild(const engine_store_t *store, const graph_t *from, const uint64_t *alive, graph_t *out, dfaiss_error_t *err) {
+static dfaiss_status_t rebuild(const engine_store_t *store, const graph_t *from, const uint64_t *const *alive, graph_t *out, dfaiss_error_t *err) {
     row_span_t span;
     FaissIndex *index = NULL;
     *out = (graph_t){.index = NULL};
@@ -156,7 +156,7 @@ static dfaiss_status_t rebuild(const engine_store_t *store, const graph_t *from,
 }
 
 /* One graph a block: it takes long. */
-static dfaiss_status_t hnsw_compact(engine_block_t *block, const uint64_t *alive, bool *worth, dfaiss_error_t *err) {
+static dfaiss_status_t hnsw_compact(engine_block_t *block, const uint64_t *const *alive, bool *worth, dfaiss_error_t *err) {
     const engine_store_t *store = block->store;
     const graphs_parts_t *parts = store->parts;
     int64_t segment = 0;
@@ -201,7 +201,7 @@ static int64_t walk_effort(const engine_search_t *search) {
 
 /* Whether the codes of all rows that may be found are scanned rather than graphs walked: within a radius, and where that is less work. */
 static bool should_scan(const engine_search_t *search) {
-    return search->has_radius || (search->filter.words && search->allowed_rows / CODES_A_CANDIDATE <= walk_effort(search));
+    return search->has_radius || (search->filter.blocks && search->allowed_rows / CODES_A_CANDIDATE <= walk_effort(search));
 }
 
 static dfaiss_status_t begin_scan(engine_search_t *search, dfaiss_error_t *err) {

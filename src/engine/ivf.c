@@ -237,20 +237,20 @@ static dfaiss_status_t ivf_build(engine_block_t *block, int64_t n, const float *
 
 /* ---- dropping rows ---- */
 
-static int64_t count_alive(const ivf_list_t *list, const uint64_t *alive) {
+static int64_t count_alive(const ivf_list_t *list, const uint64_t *const *alive) {
     const int64_t *rows = list->size ? ivf_rows(&list->memory) : NULL;
     int64_t count = 0;
     for (int64_t i = 0; i < list->size; i++)
-        count += (alive[rows[i] >> 6] >> (rows[i] & 63) & 1) != 0;
+        count += row_bits_get(alive, rows[i]);
     return count;
 }
 
-static dfaiss_status_t copy_alive(const ivf_parts_t *parts, const ivf_list_t *list, const uint64_t *alive, int64_t count, ivf_change_t *change,
+static dfaiss_status_t copy_alive(const ivf_parts_t *parts, const ivf_list_t *list, const uint64_t *const *alive, int64_t count, ivf_change_t *change,
                                   dfaiss_error_t *err) {
     TRY(take_memory(parts->code_size, count > 0 ? count : 1, &change->memory, err));
     const int64_t *rows = ivf_rows(&list->memory);
     for (int64_t i = 0; i < list->size; i++) {
-        if ((alive[rows[i] >> 6] >> (rows[i] & 63) & 1) == 0)
+        if (!row_bits_get(alive, rows[i]))
             continue;
         ivf_rows(&change->memory)[change->size] = rows[i];
         memcpy(ivf_codes(&change->memory) + (size_t)change->size * parts->code_size, ivf_codes(&list->memory) + (size_t)i * parts->code_size,
@@ -261,7 +261,7 @@ static dfaiss_status_t copy_alive(const ivf_parts_t *parts, const ivf_list_t *li
 }
 
 /* Replaces lists of which many rows are gone, from where the block before left off. */
-static dfaiss_status_t ivf_compact(engine_block_t *block, const uint64_t *alive, bool *worth, dfaiss_error_t *err) {
+static dfaiss_status_t ivf_compact(engine_block_t *block, const uint64_t *const *alive, bool *worth, dfaiss_error_t *err) {
     ivf_parts_t *parts = block->store->parts;
     ivf_block_t *made = calloc(1, sizeof *made);
     if (!made)

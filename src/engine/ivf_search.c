@@ -112,7 +112,7 @@ static bool has_flat_quantizer(const engine_search_t *search) {
 static int64_t wanted_probes(const engine_search_t *search) {
     double lists = (double)search->template->layout.lists, effort = search->effort < 1 ? 1 : (double)search->effort;
     double passing = search->allowed_rows < 1 ? 1 : (double)search->allowed_rows;
-    double enough = search->filter.words && !search->has_radius ? MANY * (double)search->k / passing * lists : 0;
+    double enough = search->filter.blocks && !search->has_radius ? MANY * (double)search->k / passing * lists : 0;
     double wanted = search->widened ? (double)search->widened : effort > enough ? effort : enough;
     return wanted < lists ? (int64_t)wanted : (int64_t)lists;
 }
@@ -212,7 +212,7 @@ static dfaiss_status_t begin_lists(engine_search_t *search, dfaiss_error_t *err)
 
 /* A round begins with the nearest lists, unless they are known, or all lists are wanted of a search that may not find everything. */
 static dfaiss_status_t begin_round(engine_search_t *search, dfaiss_error_t *err) {
-    bool restricted = search->filter.words || search->has_radius;
+    bool restricted = search->filter.blocks || search->has_radius;
     int64_t lists = search->template->layout.lists;
     if (!search->has_coarse)
         search->probes = wanted_probes(search);

@@ -28,7 +28,7 @@ int64_t scan_step_codes(const engine_search_t *search) {
 
 dfaiss_status_t scan_need(engine_search_t *search, dfaiss_error_t *err) {
     size_t codes = (size_t)sifted_codes(search);
-    for (int i = 0; search->filter.words && i < team_threads(search->team); i++) {
+    for (int i = 0; search->filter.blocks && i < team_threads(search->team); i++) {
         TRY(scratch_need(&search->threads[i].sifted_codes, codes, (size_t)code_size(search), err));
         TRY(scratch_need(&search->threads[i].sifted_rows, codes, sizeof(int64_t), err));
     }
@@ -71,7 +71,7 @@ static void copy_codes(search_thread_t *own, const stored_run_t *from, int64_t c
 bool scan_next(const engine_search_t *search, search_thread_t *own, stored_run_t *left, stored_run_t *found) {
     const row_filter_t *filter = &search->filter;
     int64_t bytes_each = code_size(search), most = sifted_codes(search), copied = 0;
-    if (!filter->words) {
+    if (!filter->blocks) {
         *found = *left;
         left->count = 0;
         return found->count > 0;

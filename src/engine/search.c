@@ -110,7 +110,7 @@ dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const f
         return error_set(err, DFAISS_ERR_ARG, nq < 1 ? "queries" : "k", "a search has %" PRId64 " queries and k %" PRId64 "; both must be at least 1",
                          nq, k);
     TRY(need_memory(search, nq, k, err));
-    if (k > search->k || effort > search->effort || search->filter.words) /* a query costs something else than what was measured */
+    if (k > search->k || effort > search->effort || search->filter.blocks) /* a query costs something else than what was measured */
         forget_calls(search);
     search->nq = nq;
     search->k = k;
@@ -121,7 +121,7 @@ dfaiss_status_t engine_search_begin(engine_search_t *search, int64_t nq, const f
     search->store = NULL;
     search->store_seen = false;
     search->has_coarse = false;
-    search->filter = (row_filter_t){.words = NULL};
+    search->filter = (row_filter_t){.blocks = NULL};
     search->has_radius = false;
     memset(search->best_counts.data, 0, (size_t)nq * sizeof(int64_t));
     memcpy(search->queries.data, queries, (size_t)nq * (size_t)search->template->dim * sizeof(float));
@@ -140,7 +140,7 @@ dfaiss_status_t engine_search_restrict(engine_search_t *search, const engine_res
                          engine_class_name(class));
     if (restriction->has_radius && isnan(restriction->radius))
         return error_set(err, DFAISS_ERR_ARG, "radius", "the radius of a range search is not a number");
-    search->filter = (row_filter_t){.words = restriction->allowed, .rows = restriction->rows};
+    search->filter = (row_filter_t){.blocks = restriction->allowed, .rows = restriction->rows};
     search->allowed_rows = restriction->allowed_rows;
     search->has_radius = restriction->has_radius;
     search->radius = restriction->radius;
@@ -150,7 +150,7 @@ dfaiss_status_t engine_search_restrict(engine_search_t *search, const engine_res
 }
 
 double search_passing(const engine_search_t *search) {
-    if (!search->filter.words || search->allowed_rows >= search->filter.rows)
+    if (!search->filter.blocks || search->allowed_rows >= search->filter.rows)
         return 1;
     return (double)(search->allowed_rows < 1 ? 1 : search->allowed_rows) / (double)search->filter.rows;
 }
@@ -184,7 +184,7 @@ void search_forget_store(engine_search_t *search, int64_t query) {
 }
 
 bool search_again(engine_search_t *search) {
-    if (!search->filter.words || search->has_radius)
+    if (!search->filter.blocks || search->has_radius)
         return false;
     search->again = true;
     bool any = false;
@@ -269,7 +269,7 @@ static dfaiss_status_t begin_vectors(engine_search_t *search, element_t element,
                        .gathers = search_gathers(search),
                        .has_radius = search->has_radius,
                        .radius = search->radius,
-                       .next = search->filter.words ? next_vector : NULL,
+                       .next = search->filter.blocks ? next_vector : NULL,
                        .dim = search->template->dim,
                        .nq = search->nq,
                        .queries = search->queries.data,

@@ -105,11 +105,11 @@ void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *la
 
 /* ---- searching a graph among some of its rows ---- */
 
-/* Asks with this efSearch, to which the graph itself must be set as well. Bit row % 64 of word row / 64: a row may be found; words end before row
- * `end`. The graph's numbers stand for the rows from `first` on, or for what `rows` says where it is not NULL. scores float[n][k], labels
+/* Asks with this efSearch, to which the graph itself must be set as well. blocks (row_bits.h): bits of rows before `end`; one that is set may
+ * be found. The graph's numbers stand for the rows from `first` on, or for what `rows` says where it is not NULL. scores float[n][k], labels
  * int64_t[n][k]: the graph's numbers. */
-int shim_graph_search(const FaissIndex *graph, int64_t n, const float *x, int64_t k, int ef, const uint64_t *words, int64_t end, int64_t first,
-                      const int64_t *rows, float *scores, int64_t *labels);
+int shim_graph_search(const FaissIndex *graph, int64_t n, const float *x, int64_t k, int ef, const uint64_t *const *blocks, int64_t end,
+                      int64_t first, const int64_t *rows, float *scores, int64_t *labels);
 
 /* What a graph stores of its vectors: codes of the layout's code_size; borrowed. */
 int shim_graph_codes(const FaissIndex *graph, const uint8_t **codes);

@@ -1,4 +1,5 @@
 // The C++ side of shim.h that searches spend their time in: scanning raw codes into heaps, and products of many queries with many rows.
+#include "engine/row_bits.h"
 #include "engine/shim_guard.h"
 
 #include <algorithm>
@@ -86,16 +87,16 @@ template <class Heap> void scan_bytes(size_t parts, const float *table, int64_t 
 
 // The rows of a graph that may be found.
 struct passing_rows : faiss::IDSelector {
-    const uint64_t *words;
+    const uint64_t *const *blocks;
     int64_t end, first;
     const int64_t *rows;
 
-    passing_rows(const uint64_t *passing, int64_t covered, int64_t base, const int64_t *numbers)
-        : words(passing), end(covered), first(base), rows(numbers) {
+    passing_rows(const uint64_t *const *passing, int64_t covered, int64_t base, const int64_t *numbers)
+        : blocks(passing), end(covered), first(base), rows(numbers) {
     }
     bool is_member(idx_t label) const final {
         const int64_t row = rows ? rows[label] : first + label;
-        return row < end && (words[row >> 6] >> (row & 63) & 1) != 0;
+        return row < end && row_bits_get(blocks, row);
     }
 };
 
@@ -213,10 +214,10 @@ void shim_heap_sort(bool larger_is_better, int64_t k, float *scores, int64_t *ro
         rows[i] = label_of(true, rows[i]);
 }
 
-int shim_graph_search(const FaissIndex *handle, int64_t n, const float *x, int64_t k, int ef, const uint64_t *words, int64_t end, int64_t first,
-                      const int64_t *rows, float *scores, int64_t *labels) {
+int shim_graph_search(const FaissIndex *handle, int64_t n, const float *x, int64_t k, int ef, const uint64_t *const *blocks, int64_t end,
+                      int64_t first, const int64_t *rows, float *scores, int64_t *labels) {
     return guarded([&] {
-        passing_rows passing(words, end, first, rows);
+        passing_rows passing(blocks, end, first, rows);
         faiss::SearchParametersHNSW parameters;
         parameters.efSearch = ef;
         parameters.sel = &passing;

@@ -63,23 +63,19 @@ dfaiss_status_t span_extended(const row_span_t *span, int64_t first, int64_t n, 
     return DFAISS_OK;
 }
 
-static bool is_alive(const uint64_t *alive, int64_t row) {
-    return (alive[row >> 6] >> (row & 63) & 1) != 0;
-}
-
-int64_t span_count_alive(const row_span_t *span, const uint64_t *alive) {
+int64_t span_count_alive(const row_span_t *span, const uint64_t *const *alive) {
     int64_t count = 0;
     for (int64_t i = 0; i < span->count; i++)
-        count += is_alive(alive, span_row(span, i));
+        count += row_bits_get(alive, span_row(span, i));
     return count;
 }
 
-dfaiss_status_t span_alive(const row_span_t *span, const uint64_t *alive, row_span_t *out, dfaiss_error_t *err) {
+dfaiss_status_t span_alive(const row_span_t *span, const uint64_t *const *alive, row_span_t *out, dfaiss_error_t *err) {
     int64_t *rows = new_rows(span->count, err), count = 0;
     if (!rows)
         return DFAISS_ERR_MEMORY;
     for (int64_t i = 0; i < span->count; i++)
-        if (is_alive(alive, span_row(span, i)))
+        if (row_bits_get(alive, span_row(span, i)))
             rows[count++] = span_row(span, i);
     *out = span_from(rows, count);
     return DFAISS_OK;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "engine/row_bits.h"
 
 typedef struct row_span {
     int64_t first;
@@ -40,8 +41,8 @@ CHECKED dfaiss_status_t span_of_rows(const int64_t *rows, int64_t n, row_span_t 
 /* The rows of a span, and n more from `first` on. */
 CHECKED dfaiss_status_t span_extended(const row_span_t *span, int64_t first, int64_t n, row_span_t *out, dfaiss_error_t *err);
 /* Those of a span whose bits are set. *out has count 0 where none is. */
-CHECKED dfaiss_status_t span_alive(const row_span_t *span, const uint64_t *alive, row_span_t *out, dfaiss_error_t *err);
-int64_t span_count_alive(const row_span_t *span, const uint64_t *alive);
+CHECKED dfaiss_status_t span_alive(const row_span_t *span, const uint64_t *const *alive, row_span_t *out, dfaiss_error_t *err);
+int64_t span_count_alive(const row_span_t *span, const uint64_t *const *alive);
 
 /* Of an array of `count` segments of `size` bytes each: the one that holds a position, and the one whose rows begin at or before a row (the first one
  * where none does); count >= 1. */

@@ -88,7 +88,7 @@ dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t
     return DFAISS_OK;
 }
 
-dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *alive, engine_block_t **out, dfaiss_error_t *err) {
+dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *const *alive, engine_block_t **out, dfaiss_error_t *err) {
     engine_block_t *block = NULL;
     TRY(make_block(store, &block, err));
     bool worth = false;
@@ -280,14 +280,14 @@ static dfaiss_status_t mark_segments(const engine_store_t *store, int64_t rows, 
 }
 
 /* The first row that is not held and may not be missing; `rows` where there is none. */
-static int64_t first_missing(int64_t rows, const uint64_t *held, const uint64_t *alive) {
+static int64_t first_missing(int64_t rows, const uint64_t *held, const uint64_t *const *alive) {
     for (int64_t row = 0; row < rows; row++)
-        if (((held[row >> 6] | (alive ? ~alive[row >> 6] : 0)) >> (row & 63) & 1) == 0)
+        if ((held[row >> 6] >> (row & 63) & 1) == 0 && (!alive || row_bits_get(alive, row)))
             return row;
     return rows;
 }
 
-static dfaiss_status_t check_rows(const engine_store_t *store, int64_t rows, const uint64_t *alive, uint64_t *held, dfaiss_error_t *err) {
+static dfaiss_status_t check_rows(const engine_store_t *store, int64_t rows, const uint64_t *const *alive, uint64_t *held, dfaiss_error_t *err) {
     TRY(store->class->mark_rows ? store->class->mark_rows(store, rows, held, err) : mark_segments(store, rows, held, err));
     int64_t row = first_missing(rows, held, alive);
     if (row < rows)
@@ -296,7 +296,7 @@ static dfaiss_status_t check_rows(const engine_store_t *store, int64_t rows, con
     return DFAISS_OK;
 }
 
-dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *alive, dfaiss_error_t *err) {
+dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *const *alive, dfaiss_error_t *err) {
     TRY(check_empty(store, err));
     int64_t held_count = engine_store_held(store);
     if (held_count > rows || (!alive && held_count != rows))

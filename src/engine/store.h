@@ -39,7 +39,7 @@ typedef struct store_class {
     void (*show)(engine_block_t *block);
     /* Fills block->parts likewise with copies that are without rows whose bit is 0; *worth false: nothing was left out. NULL: the class cannot. On
      * failure the builder's side is as before, and release is called. */
-    CHECKED dfaiss_status_t (*compact)(engine_block_t *block, const uint64_t *alive, bool *worth, dfaiss_error_t *err);
+    CHECKED dfaiss_status_t (*compact)(engine_block_t *block, const uint64_t *const *alive, bool *worth, dfaiss_error_t *err);
     /* Frees what showing replaced; true when nothing is left. */
     bool (*clean)(engine_block_t *block, int64_t deadline);
     /* Puts the builder's side back to what it was before the block. */

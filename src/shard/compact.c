@@ -79,9 +79,14 @@ void shard_compaction_clear(compaction_t *compaction) {
 
 /* The rows whose memory stays. */
 static bitmap_t *copy_alive(const shard_t *shard) {
-    bitmap_t *alive = bitmap_copy(shard->living);
-    for (int64_t word = 0; alive && shard->kept && word < (shard->kept->rows + 63) / 64; word++)
-        alive->words[word] |= shard->kept->words[word];
+    bitmap_t *alive = bitmap_snapshot(shard->living);
+    int64_t blocks = shard->kept ? bitmap_blocks(shard->kept->rows) : 0;
+    for (int64_t number = 0; alive && number < blocks; number++) {
+        if (bitmap_unite(&alive, shard->kept, number))
+            continue;
+        bitmap_release(alive);
+        alive = NULL;
+    }
     return alive;
 }
 
@@ -90,8 +95,8 @@ bool shard_compact_prepare(shard_t *shard) {
     compaction_t *compaction = &shard->compaction;
     shard_loosen_replaced(shard);
     compaction->store = store_due(shard);
-    /* What an update has just hidden is still found by some. */
-    if ((!compaction->store && shard->rows.due == 0) || shard->hidden.count > 0)
+    /* What an update has just hidden is still found by some, and while it hides nobody else may look at the bits. */
+    if ((!compaction->store && shard->rows.due == 0) || shard->hidden.count > 0 || shard->held)
         return false;
     compaction->alive = copy_alive(shard);
     if (!compaction->alive || !collect_batches(shard)) {
@@ -154,7 +159,7 @@ engine_block_t *shard_compact_work(shard_t *shard) {
     engine_block_t *block = NULL;
     for (int64_t i = 0; i < compaction->change_count; i++)
         make_change(&compaction->changes[i], compaction->alive);
-    if (compaction->store && engine_block_compact(shard->store, compaction->alive->words, &block, NULL) != DFAISS_OK)
+    if (compaction->store && engine_block_compact(shard->store, bitmap_rows(compaction->alive), &block, NULL) != DFAISS_OK)
         block = NULL;
     if (!block)
         memory_trim();

@@ -95,6 +95,8 @@ static int64_t piece_rows(const shard_filter_t *filter) {
     return rows < 64 ? 64 : rows > ATTRIBUTE_BLOCK_ROWS ? ATTRIBUTE_BLOCK_ROWS : rows;
 }
 
+_Static_assert(ENGINE_ROWS_A_BLOCK % ATTRIBUTE_BLOCK_ROWS == 0, "a piece lies in one block of bits");
+
 /* The next piece begins with the word that is not whole yet, if there is one, and ends with a block of the columns at the latest. */
 static dfaiss_status_t look_at_piece(shard_filter_t *filter, const attribute_columns_t *columns, dfaiss_error_t *err) {
     int64_t first = filter->matches->rows / 64 * 64, rows = attribute_columns_rows(columns), count = piece_rows(filter);
@@ -103,8 +105,11 @@ static dfaiss_status_t look_at_piece(shard_filter_t *filter, const attribute_col
     count = count < rows - first ? count : rows - first;
     if (!bitmap_reserve(&filter->matches, first + count))
         return error_memory(err, (size_t)(first + count) / 8, "the rows that match a filter");
+    filter->matched -= bitmap_count(filter->matches, first, filter->matches->rows);
     bitmap_extend(filter->matches, first + count, false);
-    filter_evaluate(filter->program, columns, first, count, filter->matches->words + first / 64);
+    uint64_t *block = filter->matches->blocks[first / ENGINE_ROWS_A_BLOCK];
+    filter_evaluate(filter->program, columns, first, count, block + first % ENGINE_ROWS_A_BLOCK / 64);
+    filter->matched += bitmap_count(filter->matches, first, first + count);
     return DFAISS_OK;
 }
 

@@ -12,6 +12,7 @@ typedef struct shard_filter {
     int users;
     filter_t *program;
     bitmap_t *matches; /* bits of the rows that were looked at so far */
+    int64_t matched;   /* how many of them are set */
     size_t size;
     char text[];
 } shard_filter_t;

@@ -22,21 +22,21 @@ bool shard_tells(const shard_t *shard, int64_t row) {
     return shard_lives(shard, row) || shard_was_replaced(shard, row);
 }
 
-dfaiss_status_t shard_begin_to_remove(shard_t *shard, dfaiss_error_t *err) {
-    int64_t rows = shard->rows.rows;
+dfaiss_status_t shard_prepare_to_remove(shard_t *shard, int64_t row, dfaiss_error_t *err) {
     if (!shard->living)
-        shard->living = bitmap_create(rows, true);
-    if (!shard->living || !bitmap_own(&shard->living))
-        return error_memory(err, (size_t)rows / 8, "removing vectors");
+        shard->living = bitmap_create_shared(shard->rows.rows, true);
+    if (!shard->living || !bitmap_own(&shard->living, row))
+        return error_memory(err, ENGINE_ROWS_A_BLOCK / 8, "removing vectors");
     return DFAISS_OK;
 }
 
 bool shard_remove_row(shard_t *shard, int64_t row, bool replaced, int64_t *batch) {
     shard_rows_t *rows = &shard->rows;
+    const shard_batch_t *near = &rows->batches[*batch];
     if (!bitmap_get(shard->living, row))
         return false;
-    while (row >= rows->batches[*batch].first_row + rows->batches[*batch].n)
-        ++*batch;
+    if (row < near->first_row || row >= near->first_row + near->n)
+        *batch = shard_rows_find(rows, row);
     bitmap_set(shard->living, row, false);
     rows->batches[*batch].removed++;
     if (!replaced)

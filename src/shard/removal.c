@@ -5,7 +5,11 @@
 #include "base/clock.h"
 #include "shard/shard_internal.h"
 
-enum { ROWS_A_LOOK = 2048 }; /* between two looks at the clock */
+enum {
+    ROWS_A_LOOK = 2048,    /* between two looks at the clock */
+    GONE_A_LOOK = 256,     /* the same for rows that go: the bits around each may have to be copied */
+    BITS_A_LOOK = 1 << 20, /* the same for bits of rows that do not match */
+};
 
 /* A removal by ids collects the rows that have them; by a filter, the bitmap of the filter says which they are. */
 struct shard_removal {
@@ -18,8 +22,8 @@ struct shard_removal {
     int64_t end; /* a filter: rows that were looked at */
     int64_t *found;
     int64_t found_count, found_capacity;
-    int64_t gone;  /* of those found */
-    int64_t batch; /* that held the last one */
+    int64_t reserved, gone; /* of those found */
+    int64_t batch;          /* that held the last one */
     int64_t removed;
     int64_t keep_first, keep_end;
     bool replaces;
@@ -134,7 +138,7 @@ static dfaiss_status_t look_at_some(shard_removal_t *removal, dfaiss_error_t *er
 }
 
 static dfaiss_status_t find_ids(shard_removal_t *removal, int64_t deadline, dfaiss_error_t *err) {
-    removal->batch = 0; /* their numbers may have changed since the last slice */
+    removal->batch = shard_rows_find(&removal->shard->rows, removal->row); /* numbers may have changed since the last slice */
     while (removal->n > 0 && removal->row < removal->shard->rows.rows) {
         TRY(look_at_some(removal, err));
         if (clock_nanoseconds() >= deadline)
@@ -158,45 +162,51 @@ static dfaiss_status_t find(shard_removal_t *removal, int64_t deadline, dfaiss_e
 
 /* ---- going ---- */
 
-/* The first row from `row` on that is set in both bitmaps; `end` where there is none before. */
-static int64_t next_of_both(const bitmap_t *a, const bitmap_t *b, int64_t row, int64_t end) {
-    while (row < end) {
-        uint64_t word = a->words[row / 64] & b->words[row / 64] & ~(uint64_t)0 << (row % 64);
-        if (word) {
-            row = row / 64 * 64 + __builtin_ctzll(word);
-            return row < end ? row : end;
-        }
-        row = row / 64 * 64 + 64;
-    }
-    return end;
+/* The next row that is to go; -1: none of those that were looked at now. *all: all have gone. */
+static int64_t next_to_go(shard_removal_t *removal, bool *all) {
+    *all = removal->filter ? removal->row >= removal->end : removal->gone == removal->found_count;
+    if (*all)
+        return -1;
+    if (!removal->filter)
+        return removal->found[removal->gone++];
+    int64_t until = removal->end - removal->row < BITS_A_LOOK ? removal->end : removal->row + BITS_A_LOOK;
+    int64_t row = bitmap_next_of_both(removal->filter->matches, removal->shard->living, removal->row, until);
+    removal->row = row < until ? row + 1 : until;
+    return row < until ? row : -1;
 }
 
-/* The next row that is to go; -1: all have gone. */
-static int64_t next_to_go(shard_removal_t *removal) {
-    if (!removal->filter)
-        return removal->gone < removal->found_count ? removal->found[removal->gone++] : -1;
-    int64_t row = next_of_both(removal->filter->matches, removal->shard->living, removal->row, removal->end);
-    removal->row = row + 1;
-    return row < removal->end ? row : -1;
+static dfaiss_status_t let_go(shard_removal_t *removal, int64_t row, dfaiss_error_t *err) {
+    shard_t *shard = removal->shard;
+    if (!shard_lives(shard, row))
+        return DFAISS_OK;
+    TRY(shard_prepare_to_remove(shard, row, err));
+    bool kept = removal->replaces && shard_keep_replaced(shard, row);
+    removal->removed += shard_remove_row(shard, row, kept, &removal->batch);
+    return DFAISS_OK;
 }
 
 static dfaiss_status_t go(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err) {
-    TRY(shard_begin_to_remove(removal->shard, err));
     removal->batch = 0;
     for (int64_t looked = 1;; looked++) {
-        int64_t row = next_to_go(removal);
-        *done = row < 0;
+        int64_t row = next_to_go(removal, done);
         if (*done)
             return DFAISS_OK;
-        bool kept = removal->replaces && shard_lives(removal->shard, row) && shard_keep_replaced(removal->shard, row);
-        removal->removed += shard_remove_row(removal->shard, row, kept, &removal->batch);
-        if (looked % ROWS_A_LOOK == 0 && clock_nanoseconds() >= deadline)
+        if (row >= 0)
+            TRY(let_go(removal, row, err));
+        if ((row < 0 || looked % GONE_A_LOOK == 0) && clock_nanoseconds() >= deadline)
             return DFAISS_OK;
     }
 }
 
-static bool found_none(const shard_removal_t *removal) {
-    return removal->filter ? bitmap_count(removal->filter->matches, 0, removal->end) == 0 : removal->found_count == 0;
+dfaiss_status_t shard_removal_reserve(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err) {
+    *done = false;
+    while (removal->reserved < removal->found_count) {
+        TRY(shard_prepare_to_remove(removal->shard, removal->found[removal->reserved++], err));
+        if (removal->reserved % GONE_A_LOOK == 0 && clock_nanoseconds() >= deadline)
+            return DFAISS_OK;
+    }
+    *done = true;
+    return DFAISS_OK;
 }
 
 dfaiss_status_t shard_removal_find(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err) {
@@ -208,10 +218,7 @@ dfaiss_status_t shard_removal_find(shard_removal_t *removal, int64_t deadline, b
 
 dfaiss_status_t shard_removal_step(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err) {
     TRY(shard_removal_find(removal, deadline, done, err));
-    *done = removal->all_found && removal->row == 0 && found_none(removal);
-    if (!removal->all_found || *done)
-        return DFAISS_OK;
-    return go(removal, deadline, done, err);
+    return *done ? go(removal, deadline, done, err) : DFAISS_OK;
 }
 
 /* ---- updates ---- */

@@ -19,6 +19,8 @@ void shard_removal_keep(shard_removal_t *removal, int64_t first, int64_t n);
 CHECKED dfaiss_status_t shard_removal_find(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err);
 /* Looks for the rows where that is not done, and lets them go. After ERR_MEMORY some may have gone. */
 CHECKED dfaiss_status_t shard_removal_step(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err);
+/* By ids, when the rows are found: what letting them go needs, so that it cannot fail while searches are held and no snapshot is taken. */
+CHECKED dfaiss_status_t shard_removal_reserve(shard_removal_t *removal, int64_t deadline, bool *done, dfaiss_error_t *err);
 /* How many rows have gone. */
 int64_t shard_removal_count(const shard_removal_t *removal);
 
@@ -28,7 +30,7 @@ int64_t shard_removal_count(const shard_removal_t *removal);
  * knew of, and finds what was hidden by a later one. There is one update at a time.
  */
 
-/* While searches are held none begins; those that have begun go on. */
+/* While searches are held none begins, and no memory of removed rows begins to be given back; those that have begun go on. */
 void shard_hold_searches(shard_t *shard, bool held);
 /* Nanoseconds for which a search that has found a row before it was replaced may be told of it (shard_tells): it keeps its memory so long. */
 #define SHARD_KEEP_REPLACED INT64_C(5000000000)

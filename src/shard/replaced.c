@@ -29,8 +29,8 @@ static bool list_row(row_list_t *list, int64_t row) {
 bool shard_keep_replaced(shard_t *shard, int64_t row) {
     int64_t rows = shard->rows.rows;
     if (!shard->kept)
-        shard->kept = bitmap_create(0, false);
-    if (!shard->kept || !bitmap_reserve(&shard->kept, rows) || !list_row(&shard->replaced[0], row))
+        shard->kept = bitmap_create_shared(rows, false);
+    if (!shard->kept || !bitmap_reserve(&shard->kept, rows) || !bitmap_own(&shard->kept, row) || !list_row(&shard->replaced[0], row))
         return false;
     bitmap_extend(shard->kept, rows, false);
     bitmap_set(shard->kept, row, true);

@@ -21,10 +21,16 @@ struct shard_search {
     shard_filter_t *filter; /* NULL: none */
     uint64_t updates;       /* of the question */
     uint64_t epoch;         /* of the shard's compactions when it began */
-    bitmap_t *allowed;      /* rows that may be found, shared; NULL: all */
+    bitmap_t *living;       /* rows that are there, shared; NULL: all */
+    bitmap_t *matches;      /* rows that match the filter, shared; NULL: there is none */
+    bitmap_t *allowed;      /* rows of both, where there are both */
+    int64_t combined;       /* blocks of it that are made */
+    int64_t allowed_rows;
     bool begun;
-    bool empty;   /* none may be found */
-    bool reading; /* inside a run of waiting rows, or the store */
+    bool blind;      /* it may find any row */
+    bool restricted; /* what it may find is known */
+    bool empty;      /* none may be found */
+    bool reading;    /* inside a run of waiting rows, or the store */
     bool in_store;
     int64_t row; /* the next waiting row to be scanned */
     int64_t end;
@@ -106,61 +112,30 @@ dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *ques
     return DFAISS_OK;
 }
 
-static void intersect(bitmap_t *into, const bitmap_t *with) {
-    for (int64_t word = 0; word < (into->rows + 63) / 64; word++)
-        into->words[word] &= with->words[word];
-}
+/* ---- the beginning ---- */
 
-static dfaiss_status_t copy(const bitmap_t *bitmap, bitmap_t **out, dfaiss_error_t *err) {
-    *out = bitmap_copy(bitmap);
-    return *out ? DFAISS_OK : error_memory(err, (size_t)bitmap->rows / 8, "a search");
-}
-
-/* The rows that are there; NULL: all. Those that an update has hidden are there for a search that may have missed the new ones. */
-static dfaiss_status_t make_living(const shard_search_t *search, bitmap_t **out, dfaiss_error_t *err) {
-    const shard_t *shard = search->shard;
-    const hidden_rows_t *hidden = &shard->hidden;
-    *out = NULL;
-    if (!shard->living)
-        return DFAISS_OK;
-    if (hidden->update <= search->updates || hidden->count == 0) {
-        *out = bitmap_share(shard->living);
-        return DFAISS_OK;
+/* Those that an update has hidden are there for a search that may have missed the new ones. */
+static dfaiss_status_t show_hidden(const hidden_rows_t *hidden, bitmap_t **living, dfaiss_error_t *err) {
+    for (int64_t i = 0; i < hidden->count; i++) {
+        if (!bitmap_own(living, hidden->rows[i]))
+            return error_memory(err, ENGINE_ROWS_A_BLOCK / 8, "a search");
+        bitmap_set(*living, hidden->rows[i], true);
     }
-    TRY(copy(shard->living, out, err));
-    for (int64_t i = 0; i < hidden->count; i++)
-        bitmap_set(*out, hidden->rows[i], true);
     return DFAISS_OK;
 }
 
-/* The rows that match the filter and are there; NULL: all. */
-static dfaiss_status_t make_allowed(const shard_search_t *search, bitmap_t **out, dfaiss_error_t *err) {
-    bitmap_t *living = NULL;
-    TRY(make_living(search, &living, err));
-    if (!search->filter || !living) {
-        *out = search->filter ? bitmap_share(search->filter->matches) : living;
+/* Takes hold of the rows that are there. */
+static dfaiss_status_t take_living(shard_search_t *search, dfaiss_error_t *err) {
+    const shard_t *shard = search->shard;
+    const hidden_rows_t *hidden = &shard->hidden;
+    if (!shard->living)
         return DFAISS_OK;
-    }
-    dfaiss_status_t status = copy(search->filter->matches, out, err);
-    if (status == DFAISS_OK)
-        intersect(*out, living);
-    bitmap_release(living);
-    return status;
-}
-
-/* What the search may find of the rows that there are now. */
-static dfaiss_status_t restrict_hits(shard_search_t *search, dfaiss_error_t *err) {
-    TRY(make_allowed(search, &search->allowed, err));
-    if (!search->allowed && !search->has_radius)
+    search->living = bitmap_share(shard->living);
+    search->allowed_rows = shard_living(shard);
+    if (hidden->update <= search->updates)
         return DFAISS_OK;
-    engine_restriction_t restriction = {.has_radius = search->has_radius, .radius = search->radius};
-    if (search->allowed) {
-        restriction.allowed = search->allowed->words;
-        restriction.rows = search->allowed->rows;
-        restriction.allowed_rows = bitmap_count(search->allowed, 0, search->allowed->rows);
-        search->empty = restriction.allowed_rows == 0;
-    }
-    return engine_search_restrict(search->engine, &restriction, err);
+    search->allowed_rows += hidden->count;
+    return show_hidden(hidden, &search->living, err);
 }
 
 static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
@@ -171,12 +146,58 @@ static dfaiss_status_t begin(shard_search_t *search, dfaiss_error_t *err) {
         TRY(engine_search_create(shard->template, shard->team, &search->engine, err));
     search->team = shard->team;
     TRY(engine_search_begin(search->engine, search->nq, search->queries, search->k, search->effort, err));
-    TRY(restrict_hits(search, err));
+    TRY(take_living(search, err));
+    if (search->filter)
+        search->matches = bitmap_share(search->filter->matches);
+    if (!search->living && search->filter)
+        search->allowed_rows = search->filter->matched;
     search->begun = true;
+    search->blind = !search->living && !search->filter;
     search->epoch = shard->compaction.epoch;
     search->end = shard->rows.rows;
     shard->searches++;
+    shard->blind += search->blind;
     return DFAISS_OK;
+}
+
+/* The rows that match the filter and are there, block after block. */
+static dfaiss_status_t combine(shard_search_t *search, int64_t deadline, dfaiss_error_t *err) {
+    int64_t blocks = bitmap_blocks(search->end);
+    if (!search->allowed) {
+        search->allowed = bitmap_create_empty(search->end);
+        search->allowed_rows = 0;
+    }
+    while (search->allowed && search->combined < blocks) {
+        int64_t first = search->combined * ENGINE_ROWS_A_BLOCK, end = first + ENGINE_ROWS_A_BLOCK;
+        if (!bitmap_intersect(search->allowed, search->matches, search->living, search->combined))
+            return error_memory(err, ENGINE_ROWS_A_BLOCK / 8, "a search");
+        search->allowed_rows += bitmap_count(search->allowed, first, end < search->end ? end : search->end);
+        search->combined++;
+        if (clock_nanoseconds() >= deadline)
+            break;
+    }
+    return search->allowed ? DFAISS_OK : error_memory(err, sizeof *search->allowed, "a search");
+}
+
+/* What the search may find of the rows that there were when it began; search->restricted: that is known. */
+static dfaiss_status_t restrict_hits(shard_search_t *search, int64_t deadline, dfaiss_error_t *err) {
+    if (search->matches && search->living) {
+        TRY(combine(search, deadline, err));
+        if (search->combined < bitmap_blocks(search->end))
+            return DFAISS_OK;
+    }
+    const bitmap_t *allowed = search->allowed ? search->allowed : search->matches ? search->matches : search->living;
+    search->restricted = true;
+    search->empty = allowed && search->allowed_rows == 0;
+    if (!allowed && !search->has_radius)
+        return DFAISS_OK;
+    engine_restriction_t restriction = {.has_radius = search->has_radius, .radius = search->radius};
+    if (allowed) {
+        restriction.allowed = bitmap_rows(allowed);
+        restriction.rows = search->end;
+        restriction.allowed_rows = search->allowed_rows;
+    }
+    return engine_search_restrict(search->engine, &restriction, err);
 }
 
 /* *ready: the search may begin now. */
@@ -250,6 +271,10 @@ dfaiss_status_t shard_search_step(shard_search_t *search, int64_t deadline, bool
             return DFAISS_OK;
         TRY(begin(search, err));
     }
+    if (!search->restricted)
+        TRY(restrict_hits(search, deadline, err));
+    if (!search->restricted)
+        return DFAISS_OK;
     if (search->empty) {
         *done = true;
         return DFAISS_OK;
@@ -330,6 +355,9 @@ void shard_search_destroy(shard_search_t *search) {
     set_reading(search, false);
     shard->searches -= search->begun;
     shard->compaction.older_searches -= search->begun && search->epoch < shard->compaction.epoch;
+    shard->blind -= search->blind;
+    bitmap_release(search->living);
+    bitmap_release(search->matches);
     bitmap_release(search->allowed);
     if (search->filter)
         shard_filters_leave(&shard->filters, search->filter);

@@ -241,8 +241,8 @@ dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfai
         status = shard_config_copy(shard, &made.config, err);
     if (status == DFAISS_OK && shard->attributes)
         status = attribute_columns_snapshot(shard->attributes, &made.attributes, err);
-    if (status == DFAISS_OK && shard->living && !(made.living = bitmap_copy(shard->living)))
-        status = error_memory(err, (size_t)shard->rows.rows / 8, "a snapshot of a shard");
+    if (status == DFAISS_OK && shard->living && !(made.living = bitmap_snapshot(shard->living)))
+        status = error_memory(err, ENGINE_ROWS_A_BLOCK / 8, "a snapshot of a shard");
     if (status == DFAISS_OK)
         status = inputs_copy(&shard->inputs, &made.inputs, err);
     if (status != DFAISS_OK) {

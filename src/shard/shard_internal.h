@@ -117,6 +117,7 @@ struct shard {
 
     int searches;                    /* under way */
     int readers;                     /* of them: inside a run of waiting rows, or the store */
+    int blind;                       /* of them: began when all rows might be found, those that come later, too */
     engine_search_t **idle_searches; /* kept for reuse: their scratch has grown to what searches need here */
     int idle_count;
     int idle_capacity;
@@ -139,10 +140,10 @@ CHECKED dfaiss_status_t shard_attributes_create(shard_t *shard, const index_conf
 CHECKED dfaiss_status_t shard_attributes_append(shard_t *shard, const shard_batch_t *batch, const void *columns, size_t column_bytes,
                                                 dfaiss_error_t *err);
 
-/* Before the first of some rows is removed: the bits are there, and no search looks at them. */
-CHECKED dfaiss_status_t shard_begin_to_remove(shard_t *shard, dfaiss_error_t *err);
-/* Removes a row, unless it is gone. replaced: shard_keep_replaced comes for it. *batch: the number of a batch that does not lie behind it, which
- * becomes that of its batch. */
+/* Before a row is removed: its bit is there, and nobody else looks at it, until a search begins, or a snapshot is taken. */
+CHECKED dfaiss_status_t shard_prepare_to_remove(shard_t *shard, int64_t row, dfaiss_error_t *err);
+/* Removes a row, unless it is gone. replaced: it is kept for a while. *batch: the number of any batch, which becomes that of the row's: it is looked
+ * for there first. */
 bool shard_remove_row(shard_t *shard, int64_t row, bool replaced, int64_t *batch);
 /* The bits of rows that were restored, taken over; NULL: all are there. */
 void shard_take_living(shard_t *shard, bitmap_t *living);

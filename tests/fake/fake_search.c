@@ -82,7 +82,7 @@ dfaiss_status_t engine_search_restrict(engine_search_t *search, const engine_res
 
 static bool may_be_found(const engine_search_t *search, float score, int64_t row) {
     const engine_restriction_t *restriction = &search->restriction;
-    if (restriction->allowed && (row >= restriction->rows || !(restriction->allowed[row / 64] >> (row % 64) & 1)))
+    if (restriction->allowed && (row >= restriction->rows || !row_bits_get(restriction->allowed, row)))
         return false;
     if (!restriction->has_radius)
         return true;

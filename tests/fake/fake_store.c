@@ -189,23 +189,19 @@ dfaiss_status_t engine_block_build(engine_store_t *store, int64_t first, int64_t
 
 /* ---- rows that are gone ---- */
 
-static bool is_alive(const uint64_t *alive, int64_t row) {
-    return alive[row / 64] >> (row % 64) & 1;
-}
-
-static int64_t count_alive(const fake_piece_t *piece, const uint64_t *alive) {
+static int64_t count_alive(const fake_piece_t *piece, const uint64_t *const *alive) {
     int64_t count = 0;
     for (int64_t i = 0; i < piece->size; i++)
-        count += is_alive(alive, piece->rows[i]);
+        count += row_bits_get(alive, piece->rows[i]);
     return count;
 }
 
-static fake_piece_t copy_alive(const engine_store_t *store, const fake_piece_t *from, const uint64_t *alive) {
+static fake_piece_t copy_alive(const engine_store_t *store, const fake_piece_t *from, const uint64_t *const *alive) {
     fake_piece_t none = {0}, piece = copy_piece(store, &none, from->size);
     for (int64_t i = 0; i < from->size; i++) {
         if (i == from->size / 2)
             fake_engine_rest();
-        if (is_alive(alive, from->rows[i]))
+        if (row_bits_get(alive, from->rows[i]))
             put_vector(store, &piece, from->vectors + i * store->template->dim, from->rows[i]);
     }
     /* Full: what comes later goes elsewhere. */
@@ -214,7 +210,7 @@ static fake_piece_t copy_alive(const engine_store_t *store, const fake_piece_t *
 }
 
 /* One piece that holds a row which is gone is worth it. */
-dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *alive, engine_block_t **out, dfaiss_error_t *err) {
+dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *const *alive, engine_block_t **out, dfaiss_error_t *err) {
     (void)err;
     int64_t i = 0;
     while (i < store->count && count_alive(&store->pieces[i], alive) == store->pieces[i].size)
@@ -407,7 +403,7 @@ dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *byt
     return DFAISS_OK;
 }
 
-dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *alive, dfaiss_error_t *err) {
+dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, const uint64_t *const *alive, dfaiss_error_t *err) {
     bool *seen = fake_engine_need(calloc((size_t)rows + 1, sizeof *seen)), valid = true;
     for (int64_t i = 0; i < store->count; i++) {
         const fake_piece_t *piece = &store->pieces[i];
@@ -419,7 +415,7 @@ dfaiss_status_t engine_store_restore_end(engine_store_t *store, int64_t rows, co
         }
     }
     for (int64_t row = 0; row < rows; row++)
-        valid = valid && (seen[row] || (alive && !is_alive(alive, row)));
+        valid = valid && (seen[row] || (alive && !row_bits_get(alive, row)));
     free(seen);
     if (!valid)
         return error_set(err, DFAISS_ERR_CHECKPOINT, "rows", "the parts of a store do not hold rows 0 to %lld once each", (long long)rows - 1);

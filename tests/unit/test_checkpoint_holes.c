@@ -67,7 +67,7 @@ static shard_content_t make_content(const char *factory) {
     for (int64_t row = 0; row < ROWS; row++)
         bitmap_set(content.living, row, lives(row));
     for (;;) {
-        assert_ok(engine_block_compact(content.store, content.living->words, &block, &err), err);
+        assert_ok(engine_block_compact(content.store, bitmap_rows(content.living), &block, &err), err);
         if (!block)
             break;
         link_whole(content.store, block);

@@ -98,7 +98,7 @@ static void make_store(shard_content_t *content) {
         while (!engine_block_link(content->store, block, clock_nanoseconds()))
             continue;
         engine_block_destroy(block);
-        assert_ok(engine_block_compact(content->store, content->living->words, &block, &err), err);
+        assert_ok(engine_block_compact(content->store, bitmap_rows(content->living), &block, &err), err);
     }
     free(x);
 }

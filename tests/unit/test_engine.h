@@ -222,6 +222,9 @@ static inline void assert_well_formed(const world_t *world, int64_t n) {
 
 /* ---- bitmaps of rows, and rankings from which they choose ---- */
 
+/* The bits of few rows, as the engine takes them; for the block of code that it stands in. */
+#define one_block(words) ((const uint64_t *const[]){words})
+
 static inline bool is_set(const uint64_t *words, int64_t row) {
     return words[row / 64] >> (row % 64) & 1;
 }

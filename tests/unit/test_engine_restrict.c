@@ -64,7 +64,7 @@ static void begin_among(world_t *world, const engine_restriction_t *restriction)
 }
 
 static void search_among(world_t *world, const uint64_t *words, int64_t allowed_rows, int64_t slice) {
-    engine_restriction_t restriction = {.allowed = words, .rows = ROWS, .allowed_rows = allowed_rows};
+    engine_restriction_t restriction = {.allowed = one_block(words), .rows = ROWS, .allowed_rows = allowed_rows};
     begin_among(world, &restriction);
     search_store(world, slice);
     engine_search_end(world->search, world->scores, world->rows);
@@ -163,7 +163,7 @@ static void graphs_are_walked_with_filters(void **state) {
         for (int64_t i = 0; i < world.nq * world.k; i++)
             expected[i] = numbers[expected[i]];
         world.effort = 40;
-        engine_restriction_t restriction = {.allowed = words, .rows = MORE_ROWS, .allowed_rows = count};
+        engine_restriction_t restriction = {.allowed = one_block(words), .rows = MORE_ROWS, .allowed_rows = count};
         begin_among(&world, &restriction);
         search_store(&world, 0);
         engine_search_end(world.search, world.scores, world.rows);
@@ -192,7 +192,7 @@ static void waiting_rows_are_chosen_too(void **state) {
         for (int choice = 0; choice < CHOICES; choice++) {
             uint64_t words[WORDS];
             choose((choice_t)choice, &ranking, world.k, words);
-            engine_restriction_t restriction = {.allowed = words, .rows = ROWS, .allowed_rows = count_set(words, ROWS)};
+            engine_restriction_t restriction = {.allowed = one_block(words), .rows = ROWS, .allowed_rows = count_set(words, ROWS)};
             begin_among(&world, &restriction);
             if (i % 2)
                 search_store(&world, 0);
@@ -223,7 +223,7 @@ static void bits_may_be_cleared_meanwhile(void **state) {
         for (int64_t row = 0; row < ROWS; row += 2)
             set_row(words, row);
         memcpy(before, words, sizeof words);
-        engine_restriction_t restriction = {.allowed = words, .rows = ROWS, .allowed_rows = ROWS / 2};
+        engine_restriction_t restriction = {.allowed = one_block(words), .rows = ROWS, .allowed_rows = ROWS / 2};
         begin_among(&world, &restriction);
         for (bool done = false; !done;) {
             assert_ok(engine_search_store(world.search, world.store, 0, &done, &err), err);
@@ -243,7 +243,7 @@ static void later_rows_are_not_found(void **state) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         world_t world = open_kind(&kinds[i], 2);
         uint64_t words[] = {UINT64_MAX, UINT64_MAX};
-        engine_restriction_t restriction = {.allowed = words, .rows = 100, .allowed_rows = 100};
+        engine_restriction_t restriction = {.allowed = one_block(words), .rows = 100, .allowed_rows = 100};
         begin_among(&world, &restriction);
         search_store(&world, 0);
         engine_search_end(world.search, world.scores, world.rows);
@@ -295,12 +295,13 @@ static void a_radius_bounds_what_is_found(void **state) {
         }
         ranking_t ranking = rank_all(&world);
         uint64_t words[WORDS];
+        const uint64_t *const blocks[] = {words};
         choose(HALF, &ranking, world.k, words);
         world.effort = INT64_MAX;
         for (size_t p = 0; p < 4 * (sizeof places / sizeof *places); p++) {
             engine_restriction_t restriction = {.has_radius = true, .radius = ranking.scores[places[p / 4]]};
             if (p % 2) {
-                restriction.allowed = words;
+                restriction.allowed = blocks;
                 restriction.rows = ROWS;
                 restriction.allowed_rows = count_set(words, ROWS);
             }
@@ -310,7 +311,7 @@ static void a_radius_bounds_what_is_found(void **state) {
             search_store(&world, p % 4 == 1 ? 0 : NEVER);
             engine_search_end(world.search, world.scores, world.rows);
             assert_well_formed(&world, ROWS);
-            assert_within(&world, kinds[i].factory, &ranking, restriction.allowed, restriction.radius);
+            assert_within(&world, kinds[i].factory, &ranking, restriction.allowed ? words : NULL, restriction.radius);
             world.nq = QUERIES;
         }
         free_ranking(&ranking);

@@ -178,7 +178,7 @@ static int compact(world_t *world, const uint64_t *alive) {
     dfaiss_error_t err;
     for (int blocks = 0;; blocks++) {
         engine_block_t *block = NULL;
-        assert_ok(engine_block_compact(world->store, alive, &block, &err), err);
+        assert_ok(engine_block_compact(world->store, one_block(alive), &block, &err), err);
         if (!block)
             return blocks;
         link_whole(world, block);
@@ -187,7 +187,7 @@ static int compact(world_t *world, const uint64_t *alive) {
 
 static void search_living(world_t *world, const uint64_t *alive, int64_t rows, int64_t slice) {
     dfaiss_error_t err;
-    engine_restriction_t restriction = {.allowed = alive, .rows = rows, .allowed_rows = count_set(alive, rows)};
+    engine_restriction_t restriction = {.allowed = one_block(alive), .rows = rows, .allowed_rows = count_set(alive, rows)};
     assert_ok(engine_search_begin(world->search, world->nq, world->queries, world->k, world->effort, &err), err);
     assert_ok(engine_search_restrict(world->search, &restriction, &err), err);
     search_store(world, slice);
@@ -320,10 +320,10 @@ static void blocks_that_are_given_up_drop_nothing(void **state) {
         search_living(&world, alive, BEFORE, NEVER);
         int64_t *rows = malloc(sizeof *rows * (size_t)(world.nq * world.k));
         memcpy(rows, world.rows, sizeof *rows * (size_t)(world.nq * world.k));
-        assert_ok(engine_block_compact(world.store, alive, &block, &err), err);
+        assert_ok(engine_block_compact(world.store, one_block(alive), &block, &err), err);
         assert_true((block != NULL) == can_compact(&world));
         if (block) /* one at a time */
-            assert_int_equal(engine_block_compact(world.store, alive, &(engine_block_t *){NULL}, &err), DFAISS_ERR_INTERNAL);
+            assert_int_equal(engine_block_compact(world.store, one_block(alive), &(engine_block_t *){NULL}, &err), DFAISS_ERR_INTERNAL);
         engine_block_destroy(block);
         assert_int_equal(engine_store_held(world.store), BEFORE);
         search_living(&world, alive, BEFORE, NEVER);
@@ -379,7 +379,7 @@ static void *drop_some(void *context) {
     dropping_t *dropping = context;
     dfaiss_error_t err;
     omp_set_num_threads(1);
-    dropping->status = engine_block_compact(dropping->store, dropping->alive, &dropping->block, &err);
+    dropping->status = engine_block_compact(dropping->store, one_block(dropping->alive), &dropping->block, &err);
     return NULL;
 }
 
@@ -488,9 +488,9 @@ static void holes_are_saved_and_restored(void **state) {
         if (can_compact(&world))
             assert_fails(engine_store_restore_end(restored, BEFORE, NULL, &err), DFAISS_ERR_CHECKPOINT, err, "700 were expected");
         if (can_compact(&world)) /* those that live may not be missing */
-            assert_fails(engine_store_restore_end(restored, BEFORE, dead, &err), DFAISS_ERR_CHECKPOINT, err, "is not there");
-        assert_fails(engine_store_restore_end(restored, 300, alive, &err), DFAISS_ERR_CHECKPOINT, err, "were expected");
-        assert_ok(engine_store_restore_end(restored, BEFORE, alive, &err), err);
+            assert_fails(engine_store_restore_end(restored, BEFORE, one_block(dead), &err), DFAISS_ERR_CHECKPOINT, err, "is not there");
+        assert_fails(engine_store_restore_end(restored, 300, one_block(alive), &err), DFAISS_ERR_CHECKPOINT, err, "were expected");
+        assert_ok(engine_store_restore_end(restored, BEFORE, one_block(alive), &err), err);
         assert_int_equal(engine_store_held(restored), engine_store_held(world.store));
         int64_t *rows = malloc(sizeof *rows * (size_t)(world.nq * world.k));
         search_living(&world, alive, BEFORE, NEVER);
@@ -525,10 +525,10 @@ static void rows_of_segments_are_checked(void **state) {
     assert_ok(engine_store_restore_rows(world.store, 2, further, &err), err);
     assert_ok(engine_store_restore_segment(world.store, 2, &codes, &err), err);
     const uint64_t all_dead[] = {0}, some_dead[] = {UINT64_C(1) << 2};
-    assert_fails(engine_store_restore_end(world.store, 20, all_dead, &err), DFAISS_ERR_CHECKPOINT, err, "row 20");
-    assert_fails(engine_store_restore_end(world.store, 21, some_dead, &err), DFAISS_ERR_CHECKPOINT, err, "row 2 is not there");
-    assert_fails(engine_store_restore_end(world.store, 4, all_dead, &err), DFAISS_ERR_CHECKPOINT, err, "4 were expected");
-    assert_ok(engine_store_restore_end(world.store, 21, all_dead, &err), err);
+    assert_fails(engine_store_restore_end(world.store, 20, one_block(all_dead), &err), DFAISS_ERR_CHECKPOINT, err, "row 20");
+    assert_fails(engine_store_restore_end(world.store, 21, one_block(some_dead), &err), DFAISS_ERR_CHECKPOINT, err, "row 2 is not there");
+    assert_fails(engine_store_restore_end(world.store, 4, one_block(all_dead), &err), DFAISS_ERR_CHECKPOINT, err, "4 were expected");
+    assert_ok(engine_store_restore_end(world.store, 21, one_block(all_dead), &err), err);
     assert_int_equal(engine_store_held(world.store), 5);
     close_world(&world);
 }
