@@ -192,8 +192,13 @@ bool shard_compacting(const shard_t *shard) {
     return shard->compaction.under_way;
 }
 
+/* What is linked may hold new rows of an update: a search that might find any row would find them beside those that they have replaced. */
+static bool may_change(const shard_t *shard) {
+    return shard_compact_may_change(shard) && !(shard->living && shard->blind > 0);
+}
+
 bool shard_change_is_due(const shard_t *shard) {
-    return (shard->pending_block || shard->compaction.made) && shard_compact_may_change(shard);
+    return (shard->pending_block || shard->compaction.made) && may_change(shard);
 }
 
 static bool install_pending(shard_t *shard) {
@@ -209,7 +214,7 @@ static bool install_pending(shard_t *shard) {
 }
 
 static bool link_pending(shard_t *shard, int64_t deadline) {
-    if (!shard->pending_block || shard->readers > 0 || !shard_compact_may_change(shard))
+    if (!shard->pending_block || shard->readers > 0 || !may_change(shard))
         return false;
     int64_t before = shard_indexed(shard);
     bool linked = engine_block_link(shard->store, shard->pending_block, deadline);

@@ -290,6 +290,47 @@ static void test_rows_that_are_kept(void **state) {
     shard_destroy(shard);
 }
 
+/* A search that began before anything was ever removed finds the old vectors of an update, and not the new ones beside them when these are indexed.
+ */
+static void test_searches_find_old_or_new(void **state) {
+    (void)state;
+    const float query[DIM] = {0};
+    for (int kind = 0; kind < KINDS; kind++) {
+        expected_t expected = {.living = 0};
+        shard_t *shard = make_shard(kinds[kind].config);
+        shard_search_t *search = NULL;
+        bool done = false, seen[ROWS] = {false};
+        topk_t hits = make_hits(2 * ROWS);
+        if (kinds[kind].trains)
+            train(shard);
+        while (shard_rows(shard) < ROWS)
+            append(shard, BATCH, &expected);
+        shard_flush(shard);
+        assert_ok(shard_search_create(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = 2 * ROWS}, &search, &error), error);
+        assert_ok(shard_search_step(search, 0, &done, &error), error);
+        shard_batch_t batch = make_batch(BATCH, 0);
+        assert_ok(shard_append(shard, &batch, NULL, 0, &error), error);
+        hide(shard, 1, ROWS);
+        shard_flush(shard);
+        while (!done) {
+            if (!shard_changing(shard))
+                (void)build_once(shard);
+            (void)shard_advance(shard, INT64_MAX);
+            assert_ok(shard_search_step(search, 0, &done, &error), error);
+        }
+        shard_search_result(search, &hits);
+        shard_search_destroy(search);
+        for (int64_t i = 0; i < 2 * ROWS && hits.ids[i] >= 0; i++) {
+            assert_false(seen[hits.ids[i]]);
+            seen[hits.ids[i]] = true;
+        }
+        build_all(shard);
+        assert_int_equal(count_hits(shard, 1, NULL), shard_living(shard));
+        free(hits.ids);
+        shard_destroy(shard);
+    }
+}
+
 static void test_held_searches(void **state) {
     (void)state;
     const float query[DIM] = {0};
@@ -372,6 +413,7 @@ int main(void) {
         cmocka_unit_test(test_filters_leave_out_what_went),
         cmocka_unit_test(test_hidden_rows),
         cmocka_unit_test(test_rows_that_are_kept),
+        cmocka_unit_test(test_searches_find_old_or_new),
         cmocka_unit_test(test_held_searches),
         cmocka_unit_test(test_training_draws_what_is_there),
         cmocka_unit_test(test_snapshots),
