@@ -20,10 +20,11 @@
 enum { SLICE_NANOSECONDS = 2000000 };
 
 typedef enum update_stage {
-    UPDATE_COMES, /* when the builder has caught up, where vectors are appended */
-    UPDATE_FINDS, /* the rows that are to be hidden */
-    UPDATE_HIDES, /* them, while no search begins */
-    UPDATE_WAITS, /* for searches */
+    UPDATE_COMES,    /* when the builder has caught up, where vectors are appended */
+    UPDATE_FINDS,    /* the rows that are to be hidden */
+    UPDATE_RESERVES, /* what that takes: no search begins from now on */
+    UPDATE_HIDES,    /* them */
+    UPDATE_WAITS,    /* for searches */
 } update_stage_t;
 
 /* This server's part of REPLACE or HIDE. */
@@ -175,9 +176,19 @@ static dfaiss_status_t find(updating_t *updating, int64_t deadline, dfaiss_error
     TRY(shard_removal_find(updating->removal, deadline, &found, err));
     if (!found)
         return DFAISS_OK;
+    shard_hold_searches(updating->hosted->shard, true);
+    updating->stage = UPDATE_RESERVES;
+    return DFAISS_OK;
+}
+
+/* Nothing fails behind this: otherwise there would be new vectors and old ones. */
+static dfaiss_status_t reserve(updating_t *updating, int64_t deadline, dfaiss_error_t *err) {
+    bool reserved = false;
+    TRY(shard_removal_reserve(updating->removal, deadline, &reserved, err));
+    if (!reserved)
+        return DFAISS_OK;
     if (updating->appends)
         TRY(append(updating, err));
-    shard_hold_searches(updating->hosted->shard, true);
     updating->stage = UPDATE_HIDES;
     return DFAISS_OK;
 }
@@ -206,6 +217,8 @@ static bool advance_part(server_t *server, updating_t *updating) {
     bool waited = updating->stage == UPDATE_WAITS;
     if (updating->stage == UPDATE_FINDS)
         status = find(updating, deadline, &error);
+    if (status == DFAISS_OK && updating->stage == UPDATE_RESERVES)
+        status = reserve(updating, deadline, &error);
     if (status == DFAISS_OK && updating->stage == UPDATE_HIDES)
         status = hide(updating, deadline, &error);
     bool ended =
