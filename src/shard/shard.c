@@ -187,7 +187,8 @@ shard_bytes_t shard_bytes(const shard_t *shard) {
 dfaiss_status_t shard_check_vectors(const shard_t *shard, element_t element, int64_t n, const void *vectors, size_t bytes, dfaiss_error_t *err) {
     size_t dim = (size_t)shard->config->dim, components, wanted;
     if (n < 1 || !size_multiply((size_t)n, dim, &components) || !size_multiply(components, element_size(element), &wanted) || wanted != bytes)
-        return error_set(err, DFAISS_ERR_ARG, shard->name, "vectors of another dimension than the %zu of index '%s'", dim, shard->name);
+        return error_set(err, DFAISS_ERR_ARG, shard->name, "vectors of dimension %zu; index '%s' has %zu",
+                         n < 1 ? 0 : bytes / (size_t)n / element_size(element), shard->name, dim);
     size_t bad = element_first_not_finite(element, vectors, components);
     if (bad == components)
         return DFAISS_OK;
