@@ -327,7 +327,7 @@ static dfaiss_status_t check_metadata(const dfaiss_batch_t *batch, dfaiss_error_
 }
 
 dfaiss_status_t client_check_batch(const dfaiss_batch_t *batch, dfaiss_error_t *err) {
-    size_t components, bytes;
+    size_t components, bytes, id_bytes;
     if (!batch || !batch->vectors)
         return error_null(err, batch ? "vectors" : "batch");
     size_t element = element_size((element_t)batch->element);
@@ -336,7 +336,8 @@ dfaiss_status_t client_check_batch(const dfaiss_batch_t *batch, dfaiss_error_t *
     if (batch->n < 1 || batch->dim < 1)
         return error_set(err, DFAISS_ERR_ARG, batch->n < 1 ? "n" : "dim", "a batch has %lld vectors of dimension %lld; both must be at least 1",
                          (long long)batch->n, (long long)batch->dim);
-    if (!size_multiply((size_t)batch->n, (size_t)batch->dim, &components) || !size_multiply(components, element, &bytes))
+    if (!size_multiply((size_t)batch->n, (size_t)batch->dim, &components) || !size_multiply(components, element, &bytes) || bytes > PTRDIFF_MAX ||
+        !size_multiply((size_t)batch->n, sizeof *batch->ids, &id_bytes) || id_bytes > PTRDIFF_MAX)
         return error_set(err, DFAISS_ERR_ARG, "n", "%lld vectors of dimension %lld: more than fits into memory", (long long)batch->n,
                          (long long)batch->dim);
     return check_metadata(batch, err);

@@ -13,6 +13,8 @@
 #include "message/fetch.h"
 #include "message/search.h"
 
+enum { SEARCH_INDEXES = 1024 }; /* at once */
+
 /* Of a range search: servers look for one hit more than the limit, which tells whether there are more. */
 typedef struct range {
     bool given;
@@ -225,7 +227,7 @@ static dfaiss_status_t check_sizes(int64_t nq, int64_t dim, const dfaiss_search_
     if (nq < 1 || dim < 1)
         return error_set(err, DFAISS_ERR_ARG, nq < 1 ? "nq" : "dim", "%lld queries of dimension %lld; both must be at least 1", (long long)nq,
                          (long long)dim);
-    if (!size_multiply((size_t)nq, (size_t)dim, &components) || !size_multiply(components, sizeof(float), &bytes))
+    if (!size_multiply((size_t)nq, (size_t)dim, &components) || !size_multiply(components, sizeof(float), &bytes) || bytes > PTRDIFF_MAX)
         return error_set(err, DFAISS_ERR_ARG, "nq", "%lld queries of dimension %lld: more than fits into memory", (long long)nq, (long long)dim);
     if (options->nprobe < 0)
         return error_set(err, DFAISS_ERR_ARG, "nprobe", "nprobe is %lld; it must be at least 1, or 0 for the usual one", (long long)options->nprobe);
@@ -242,8 +244,8 @@ static dfaiss_status_t check_range(const range_t *range, dfaiss_error_t *err) {
 static dfaiss_status_t check_indexes(const dfaiss_client_t *client, int index_count, const char *const *indexes, dfaiss_error_t *err) {
     if (!client || !indexes)
         return error_null(err, client ? "indexes" : "client");
-    if (index_count < 1)
-        return error_set(err, DFAISS_ERR_ARG, "index_count", "a search of %d indexes; at least one is needed", index_count);
+    if (index_count < 1 || index_count > SEARCH_INDEXES)
+        return error_set(err, DFAISS_ERR_ARG, "index_count", "a search of %d indexes; it must be of 1 to %d", index_count, SEARCH_INDEXES);
     for (int i = 0; i < index_count; i++)
         TRY(client_check(client, indexes[i], err));
     return DFAISS_OK;

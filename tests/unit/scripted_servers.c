@@ -37,6 +37,7 @@ void script_begin(void) {
     sent_count = seen = arrival_count = taken = 0;
     idle_turns = 0;
     script = NULL;
+    script_world.taken = false; /* a test that has failed leaves its client behind */
 }
 
 /* ---- what the client calls ---- */

@@ -236,6 +236,33 @@ static void test_mpi_fails(void **state) {
     end_client();
 }
 
+/* Nothing is asked that no memory holds. */
+static void test_sizes_that_do_not_fit(void **state) {
+    (void)state;
+    static const int64_t ids[] = {1};
+    static const int64_t sizes[][2] = {{INT64_MAX, 1}, {INT64_MAX, 2}, {(int64_t)1 << 61, 1}, {(int64_t)1 << 32, (int64_t)1 << 32}, {1, INT64_MAX}};
+    const char *names[1025];
+    dfaiss_request_t *request = NULL;
+    make_client(1000);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        dfaiss_batch_t batch = {.element = DFAISS_U8, .n = sizes[i][0], .dim = sizes[i][1], .vectors = vectors, .ids = ids};
+        assert_true(sizes[i][0] == 1 || dfaiss_add_start(client, "index", &batch, NULL, &request, &error) == DFAISS_ERR_ARG);
+        batch.element = DFAISS_F32;
+        assert_fails(dfaiss_add_start(client, "index", &batch, NULL, &request, &error), DFAISS_ERR_ARG, error, "fits into memory");
+        assert_fails(dfaiss_update(client, "index", &batch, &error), DFAISS_ERR_ARG, error, "fits into memory");
+        assert_fails(dfaiss_search_start(client, 1, indexes, sizes[i][0], sizes[i][1], vectors, 1, NULL, &request, &error), DFAISS_ERR_ARG, error,
+                     "fits into memory");
+    }
+    assert_fails(dfaiss_remove_ids(client, "index", INT64_MAX, ids, NULL, &error), DFAISS_ERR_ARG, error, "9223372036854775807");
+    for (int i = 0; i < 1025; i++)
+        names[i] = indexes[0];
+    assert_fails(dfaiss_search_start(client, 1025, names, 1, DIM, vectors, 1, NULL, &request, &error), DFAISS_ERR_ARG, error, "1025");
+    assert_fails(dfaiss_search_start(client, INT32_MAX, names, 1, DIM, vectors, 1, NULL, &request, &error), DFAISS_ERR_ARG, error, "2147483647");
+    assert_int_equal(script_count(MESSAGE_KIND_COUNT), 0);
+    assert_null(request);
+    end_client();
+}
+
 /* ---- ids that are assigned ---- */
 
 enum { BATCH = 10, ADDS = CREDITS_OF_A_SERVER * SCRIPT_SERVERS };
@@ -416,6 +443,7 @@ int main(void) {
         cmocka_unit_test(test_leaving_with_requests_under_way),
         cmocka_unit_test(test_answer_without_room_for_it),
         cmocka_unit_test(test_mpi_fails),
+        cmocka_unit_test(test_sizes_that_do_not_fit),
         cmocka_unit_test(test_batches_that_begin_together_share_a_block),
         cmocka_unit_test(test_refused_ids),
         cmocka_unit_test(test_ids_that_are_never_dealt_out),
