@@ -56,27 +56,92 @@ static void search_fails(const char *index, int64_t nq, int64_t dim, const float
     good_call();
 }
 
+static void range_fails(const char *index, int64_t nq, int64_t dim, const float *queries, float radius, int64_t limit,
+                        const dfaiss_search_options_t *options, dfaiss_status_t status, const char *part) {
+    dfaiss_result_t *result = UNTOUCHED;
+    assert_fails(dfaiss_range_search(job.client, 1, &index, nq, dim, queries, radius, limit, options, &result, &job.error), status, job.error, part);
+    assert_ptr_equal(result, UNTOUCHED);
+    good_call();
+}
+
+/* Searches of both kinds. */
+static void searches_fail(const char *index, int64_t nq, int64_t dim, const float *queries, int64_t k, const dfaiss_search_options_t *options,
+                          dfaiss_status_t status, const char *part) {
+    search_fails(index, nq, dim, queries, k, options, status, part);
+    range_fails(index, nq, dim, queries, 1e9F, k, options, status, part);
+}
+
 static void test_wrong_searches(void **state) {
     (void)state;
     float wrong[3 * DIM] = {0};
-    search_fails(own, 1, DIM - 3, base, K, NULL, DFAISS_ERR_ARG, "13");
-    search_fails(own, 1, 0, base, K, NULL, DFAISS_ERR_ARG, "0");
-    search_fails(own, 1, -4, base, K, NULL, DFAISS_ERR_ARG, "-4");
-    search_fails(own, 0, DIM, base, K, NULL, DFAISS_ERR_ARG, "0");
-    search_fails(own, -7, DIM, base, K, NULL, DFAISS_ERR_ARG, "-7");
-    search_fails(own, 1, DIM, base, 0, NULL, DFAISS_ERR_ARG, "0");
-    search_fails(own, 1, DIM, base, -9, NULL, DFAISS_ERR_ARG, "-9");
-    search_fails(own, 1, DIM, base, (1 << 20) + 1, NULL, DFAISS_ERR_ARG, "1048577");
-    search_fails(own, 1, DIM, base, INT64_MAX, NULL, DFAISS_ERR_ARG, "9223372036854775807");
-    search_fails(own, INT64_MAX, DIM, base, K, NULL, DFAISS_ERR_ARG, "9223372036854775807");
-    search_fails("nowhere", 1, DIM, base, K, NULL, DFAISS_ERR_NOT_FOUND, "nowhere");
-    search_fails("../up", 1, DIM, base, K, NULL, DFAISS_ERR_ARG, "../up");
-    search_fails("", 1, DIM, base, K, NULL, DFAISS_ERR_ARG, "");
+    searches_fail(own, 1, DIM - 3, base, K, NULL, DFAISS_ERR_ARG, "13");
+    searches_fail(own, 1, 0, base, K, NULL, DFAISS_ERR_ARG, "0");
+    searches_fail(own, 1, -4, base, K, NULL, DFAISS_ERR_ARG, "-4");
+    searches_fail(own, 0, DIM, base, K, NULL, DFAISS_ERR_ARG, "0");
+    searches_fail(own, -7, DIM, base, K, NULL, DFAISS_ERR_ARG, "-7");
+    searches_fail(own, 1, DIM, base, 0, NULL, DFAISS_ERR_ARG, "0");
+    searches_fail(own, 1, DIM, base, -9, NULL, DFAISS_ERR_ARG, "-9");
+    searches_fail(own, 1, DIM, base, (1 << 20) + 1, NULL, DFAISS_ERR_ARG, "1048577");
+    searches_fail(own, 1, DIM, base, INT64_MAX, NULL, DFAISS_ERR_ARG, "9223372036854775807");
+    searches_fail(own, INT64_MAX, DIM, base, K, NULL, DFAISS_ERR_ARG, "9223372036854775807");
+    searches_fail("nowhere", 1, DIM, base, K, NULL, DFAISS_ERR_NOT_FOUND, "nowhere");
+    searches_fail("../up", 1, DIM, base, K, NULL, DFAISS_ERR_ARG, "../up");
+    searches_fail("", 1, DIM, base, K, NULL, DFAISS_ERR_ARG, "");
     wrong[2 * DIM + 3] = NAN;
-    search_fails(own, 3, DIM, wrong, K, NULL, DFAISS_ERR_DATA, "query 2");
+    searches_fail(own, 3, DIM, wrong, K, NULL, DFAISS_ERR_DATA, "query 2");
     wrong[2 * DIM + 3] = -INFINITY;
-    search_fails(own, 3, DIM, wrong, K, NULL, DFAISS_ERR_DATA, "query 2");
-    search_fails(own, 1, DIM, base, K, &(dfaiss_search_options_t){.nprobe = -2}, DFAISS_ERR_ARG, "-2");
+    searches_fail(own, 3, DIM, wrong, K, NULL, DFAISS_ERR_DATA, "query 2");
+    searches_fail(own, 1, DIM, base, K, &(dfaiss_search_options_t){.nprobe = -2}, DFAISS_ERR_ARG, "-2");
+}
+
+static void test_wrong_radii(void **state) {
+    (void)state;
+    range_fails(own, 1, DIM, base, NAN, K, NULL, DFAISS_ERR_ARG, "radius");
+    range_fails(own, 1, DIM, base, INFINITY, K, NULL, DFAISS_ERR_ARG, "inf");
+    range_fails(own, 1, DIM, base, -INFINITY, K, NULL, DFAISS_ERR_ARG, "-inf");
+}
+
+/* No squared distance is less than a negative number: that is no mistake, and nothing is found. */
+static void test_negative_radius(void **state) {
+    (void)state;
+    const char *name = own;
+    dfaiss_result_t *result = NULL;
+    assert_ok(dfaiss_range_search(job.client, 1, &name, 3, DIM, base, -1, K, NULL, &result, &job.error), job.error);
+    for (int query = 0; query < 3; query++) {
+        assert_int_equal(dfaiss_result_count(result, query), 0);
+        assert_false(dfaiss_result_truncated(result, query));
+    }
+    dfaiss_result_destroy(result);
+    good_call();
+}
+
+/* More lists, or candidates, than any index has are all of them. */
+static void test_effort_without_measure(void **state) {
+    (void)state;
+    static const char *const configs[] = {
+        "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 16}",
+        "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 16, \"centroids\": 4}",
+        "{\"index_builder_type\": \"hnswsq\", \"metric\": \"l2\", \"dim\": 16}",
+        "{\"faiss_factory\": \"IVF4,Flat,RFlat\", \"metric\": \"l2\", \"dim\": 16}",
+    };
+    char index[32];
+    const char *name = index;
+    snprintf(index, sizeof index, "effort-%d", job.number);
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        const dfaiss_search_options_t options = {.nprobe = INT64_MAX};
+        dfaiss_result_t *result = NULL;
+        api_create(index, configs[i], true);
+        api_add(index, base, DIM, 0, 2 * ROWS, 50);
+        if (api_state(index) == DFAISS_NOT_TRAINED)
+            assert_ok(dfaiss_train(job.client, index, &job.error), job.error);
+        assert_ok(dfaiss_flush(job.client, index, &job.error), job.error);
+        assert_ok(dfaiss_search(job.client, 1, &name, ROWS, DIM, base, K, &options, &result, &job.error), job.error);
+        for (int64_t query = 0; query < ROWS; query++)
+            assert_int_equal(dfaiss_result_ids(result)[query * K], query);
+        dfaiss_result_destroy(result);
+        api_drop(index);
+    }
+    good_call();
 }
 
 /* 5 TB of hits: more than any server has. */
@@ -86,6 +151,7 @@ static void test_answers_that_are_too_large(void **state) {
     float *queries = calloc((size_t)MANY * DIM, sizeof *queries);
     assert_non_null(queries);
     search_fails(own, MANY, DIM, queries, LARGEST, NULL, DFAISS_ERR_MEMORY, "1048576");
+    range_fails(own, MANY, DIM, queries, 1, LARGEST, NULL, DFAISS_ERR_MEMORY, "104857");
     free(queries);
 }
 
@@ -100,6 +166,13 @@ static void test_missing_arguments_of_a_search(void **state) {
     assert_fails(dfaiss_search(job.client, -3, &name, 1, DIM, base, K, NULL, &result, &job.error), DFAISS_ERR_ARG, job.error, "-3");
     assert_fails(dfaiss_search(job.client, 1, &name, 1, DIM, NULL, K, NULL, &result, &job.error), DFAISS_ERR_ARG, job.error, "queries");
     assert_fails(dfaiss_search(job.client, 1, &name, 1, DIM, base, K, NULL, NULL, &job.error), DFAISS_ERR_ARG, job.error, "out");
+    assert_fails(dfaiss_range_search(NULL, 1, &name, 1, DIM, base, 1, K, NULL, &result, &job.error), DFAISS_ERR_ARG, job.error, "client");
+    assert_fails(dfaiss_range_search(job.client, 1, NULL, 1, DIM, base, 1, K, NULL, &result, &job.error), DFAISS_ERR_ARG, job.error, "index");
+    assert_fails(dfaiss_range_search(job.client, 1, &none, 1, DIM, base, 1, K, NULL, &result, &job.error), DFAISS_ERR_ARG, job.error, "index");
+    assert_fails(dfaiss_range_search(job.client, 0, &name, 1, DIM, base, 1, K, NULL, &result, &job.error), DFAISS_ERR_ARG, job.error, "0");
+    assert_fails(dfaiss_range_search(job.client, 1, &name, 1, DIM, NULL, 1, K, NULL, &result, &job.error), DFAISS_ERR_ARG, job.error, "queries");
+    assert_fails(dfaiss_range_search(job.client, 1, &name, 1, DIM, base, 1, K, NULL, NULL, &job.error), DFAISS_ERR_ARG, job.error, "out");
+    assert_fails(dfaiss_search_start(job.client, 1, &name, 1, DIM, base, K, NULL, NULL, &job.error), DFAISS_ERR_ARG, job.error, "out");
     assert_ptr_equal(result, UNTOUCHED);
     /* Without room for a text. */
     assert_int_equal(dfaiss_search(job.client, 1, &name, 1, DIM, NULL, K, NULL, &result, NULL), DFAISS_ERR_ARG);
@@ -120,6 +193,8 @@ static void test_searches_over_indexes_that_differ(void **state) {
                  narrow);
     assert_fails(dfaiss_search(job.client, 2, (const char *[]){own, "nowhere"}, 1, DIM, base, K, NULL, &result, &job.error), DFAISS_ERR_NOT_FOUND,
                  job.error, "nowhere");
+    assert_fails(dfaiss_range_search(job.client, 2, (const char *[]){own, dot}, 1, DIM, base, 1, K, NULL, &result, &job.error), DFAISS_ERR_ARG,
+                 job.error, dot);
     assert_ptr_equal(result, UNTOUCHED);
     good_call();
     api_drop(narrow);
@@ -130,6 +205,13 @@ static void test_searches_over_indexes_that_differ(void **state) {
 
 static dfaiss_batch_t good_batch(const int64_t *ids) {
     return (dfaiss_batch_t){.element = DFAISS_F32, .n = 3, .dim = DIM, .vectors = base + ROWS * DIM, .ids = ids};
+}
+
+/* An update needs ids in any case. */
+static void update_fails(const char *index, const dfaiss_batch_t *batch, dfaiss_status_t status, const char *part) {
+    bool without = !batch->ids;
+    assert_fails(dfaiss_update(job.client, index, batch, &job.error), without ? DFAISS_ERR_ARG : status, job.error, without ? "ids" : part);
+    good_call();
 }
 
 static void add_fails(const char *index, const dfaiss_batch_t *batch, dfaiss_status_t status, const char *part) {
@@ -144,6 +226,8 @@ static void add_fails(const char *index, const dfaiss_batch_t *batch, dfaiss_sta
     for (int i = 0; i < 3; i++)
         assert_int_equal(ids[i], -5 - i);
     good_call();
+    if (strcmp(index, assigned) != 0)
+        update_fails(index, batch, status, part);
     assert_int_equal(api_ntotal(assigned), 0);
 }
 
@@ -253,7 +337,7 @@ static void make_attributed(void) {
 static void filter_fails(const char *index, const char *filter, const char *part) {
     int64_t removed = 77;
     dfaiss_search_options_t options = {.filter = filter};
-    search_fails(index, 1, DIM, base, K, &options, DFAISS_ERR_ARG, part);
+    searches_fail(index, 1, DIM, base, K, &options, DFAISS_ERR_ARG, part);
     assert_fails(dfaiss_remove_matching(job.client, index, filter, &removed, &job.error), DFAISS_ERR_ARG, job.error, part);
     assert_int_equal(removed, 77);
 }
@@ -329,6 +413,9 @@ static void test_wrong_removals(void **state) {
 static int run(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_searches),
+        cmocka_unit_test(test_wrong_radii),
+        cmocka_unit_test(test_negative_radius),
+        cmocka_unit_test(test_effort_without_measure),
         cmocka_unit_test(test_answers_that_are_too_large),
         cmocka_unit_test(test_missing_arguments_of_a_search),
         cmocka_unit_test(test_searches_over_indexes_that_differ),

@@ -29,6 +29,7 @@ static void test_no_client(void **state) {
     int64_t number, other, *ids;
     char **names;
     dfaiss_config_t *config;
+    dfaiss_state_t state_of_index;
     dfaiss_statistics_t statistics;
     dfaiss_error_t *error = &job.error;
     assert_missing(dfaiss_drop_index(NULL, "there", error), "client");
@@ -48,6 +49,7 @@ static void test_no_client(void **state) {
     assert_missing(dfaiss_remove_matching(NULL, "there", "a", &number, error), "client");
     assert_missing(dfaiss_update(NULL, "there", &(dfaiss_batch_t){.n = 1}, error), "client");
     assert_missing(dfaiss_get_statistics(NULL, "there", &statistics, error), "client");
+    assert_missing(dfaiss_get_state(NULL, "there", &state_of_index, error), "client");
     assert_missing(dfaiss_shutdown(NULL, error), "client");
     dfaiss_client_destroy(NULL);
     dfaiss_world_destroy(NULL);
@@ -57,6 +59,7 @@ static void test_no_name(void **state) {
     (void)state;
     int64_t number, other, *ids;
     dfaiss_config_t *config;
+    dfaiss_state_t state_of_index;
     dfaiss_client_t *client = job.client;
     dfaiss_error_t *error = &job.error;
     assert_missing(dfaiss_drop_index(client, NULL, error), "index");
@@ -73,6 +76,38 @@ static void test_no_name(void **state) {
     assert_missing(dfaiss_remove_ids(client, NULL, 1, (const int64_t[]){1}, &number, error), "index");
     assert_missing(dfaiss_remove_matching(client, NULL, "a", &number, error), "index");
     assert_missing(dfaiss_update(client, NULL, &(dfaiss_batch_t){.n = 1}, error), "index");
+    assert_missing(dfaiss_get_state(client, NULL, &state_of_index, error), "index");
+}
+
+static void test_no_vectors(void **state) {
+    (void)state;
+    dfaiss_batch_t batch = {.element = DFAISS_F32, .n = 1, .dim = DIM, .ids = (const int64_t[]){1}};
+    assert_missing(dfaiss_add(job.client, "there", NULL, NULL, &job.error), "batch");
+    assert_missing(dfaiss_add(job.client, "there", &batch, NULL, &job.error), "vectors");
+    assert_missing(dfaiss_update(job.client, "there", NULL, &job.error), "batch");
+    assert_missing(dfaiss_update(job.client, "there", &batch, &job.error), "vectors");
+    batch.vectors = base;
+    batch.ids = NULL;
+    assert_missing(dfaiss_update(job.client, "there", &batch, &job.error), "ids");
+    assert_missing(dfaiss_remove_ids(job.client, "there", 1, NULL, NULL, &job.error), "ids");
+    assert_missing(dfaiss_remove_matching(job.client, "there", NULL, NULL, &job.error), "filter");
+    assert_missing(dfaiss_create_index(job.client, "new", NULL, NULL, &job.error), "config");
+}
+
+static void test_servers_without_options(void **state) {
+    (void)state;
+    dfaiss_server_options_t options = {.threads = 1};
+    assert_missing(dfaiss_serve(NULL, &options, &job.error), "world");
+    assert_missing(dfaiss_serve(job.world, NULL, &job.error), "options");
+    assert_missing(dfaiss_serve(job.world, &options, &job.error), "storage");
+    options = (dfaiss_server_options_t){.storage = "nowhere", .load_count = 1};
+    assert_missing(dfaiss_serve(job.world, &options, &job.error), "load");
+    options.load = (const char *const[]){NULL};
+    assert_missing(dfaiss_serve(job.world, &options, &job.error), "load");
+    options = (dfaiss_server_options_t){.storage = "nowhere", .load_count = -1};
+    assert_missing(dfaiss_serve(job.world, &options, &job.error), "-1");
+    options = (dfaiss_server_options_t){.storage = "nowhere", .threads = -3};
+    assert_missing(dfaiss_serve(job.world, &options, &job.error), "-3");
 }
 
 static void test_no_output(void **state) {
@@ -148,6 +183,8 @@ static int run(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_client),
         cmocka_unit_test(test_no_name),
+        cmocka_unit_test(test_no_vectors),
+        cmocka_unit_test(test_servers_without_options),
         cmocka_unit_test(test_no_output),
         cmocka_unit_test(test_no_output_for_centroids),
         cmocka_unit_test(test_requests_without_a_place),
