@@ -6,6 +6,7 @@
 #include <dfaiss/dfaiss.h>
 
 #include "base/memory.h"
+#include "cli/launch.h"
 #include "cli/report.h"
 #include "transport/public_world.h"
 
@@ -90,19 +91,31 @@ static dfaiss_status_t choose_role(const job_options_t *options, MPI_Comm ranks,
     return DFAISS_OK;
 }
 
-/* A job of two commands beside each other would do the work of one of them only. */
-static dfaiss_status_t compare_commands(const program_t *program, MPI_Comm ranks, dfaiss_error_t *err) {
-    uint64_t sum = 14695981039346656037U, mine[2], least[2]; /* FNV-1a; of the complement the least is the largest */
+/* A sum of the words of this command. FNV-1a */
+static uint64_t sum_command(const program_t *program) {
+    uint64_t sum = 14695981039346656037U;
     for (int i = 1; i < program->argc; i++)
         for (const char *letter = program->argv[i];; letter++) {
             sum = (sum ^ (unsigned char)*letter) * 1099511628211U;
             if (!*letter)
                 break;
         }
-    mine[0] = sum;
-    mine[1] = ~sum;
-    if (MPI_Allreduce(mine, least, 2, MPI_UINT64_T, MPI_MIN, ranks) != MPI_SUCCESS)
+    return sum;
+}
+
+/* Collective over the ranks that run commands of dfaiss: they go on where all of them can, and run the same one, as otherwise the work of one command
+ * only would be done. refused: why this rank cannot; the first of those that cannot speaks, else the first of all. */
+static dfaiss_status_t go_on_together(program_t *program, MPI_Comm ranks, int rank, dfaiss_status_t refused, dfaiss_error_t *err) {
+    uint64_t sum = sum_command(program);
+    uint64_t mine[] = {sum, ~sum, refused == DFAISS_OK ? UINT64_MAX : (uint64_t)rank}, least[3]; /* of a complement the least is the largest */
+    if (MPI_Allreduce(mine, least, 3, MPI_UINT64_T, MPI_MIN, ranks) != MPI_SUCCESS)
         return mpi_failed("MPI_Allreduce", err);
+    bool all_can = least[2] == UINT64_MAX;
+    program->speaks = all_can ? rank == 0 : least[2] == (uint64_t)rank;
+    if (refused != DFAISS_OK)
+        return refused;
+    if (!all_can)
+        return error_set(err, DFAISS_ERR_ARG, "", "another rank of this job cannot start");
     if (least[0] == ~least[1])
         return DFAISS_OK;
     return error_set(err, DFAISS_ERR_ARG, "",
@@ -115,8 +128,7 @@ static dfaiss_status_t decide(void *context, MPI_Comm ranks, bool served, bool *
     int rank = 0, size = 0, mine = 0;
     if (MPI_Comm_rank(ranks, &rank) != MPI_SUCCESS || MPI_Comm_size(ranks, &size) != MPI_SUCCESS)
         return mpi_failed("MPI_Comm_rank", err);
-    job->program->speaks = rank == 0;
-    TRY(compare_commands(job->program, ranks, err));
+    TRY(go_on_together(job->program, ranks, rank, DFAISS_OK, err));
     *server = false;
     if (!served)
         TRY(choose_role(job->options, ranks, rank, size, server, err));
@@ -124,6 +136,38 @@ static dfaiss_status_t decide(void *context, MPI_Comm ranks, bool served, bool *
     if (MPI_Allreduce(&mine, &job->servers, 1, MPI_INT, MPI_SUM, ranks) != MPI_SUCCESS)
         return mpi_failed("MPI_Allreduce", err);
     return MPI_Comm_split(ranks, 0, *server ? 0 : 1, &job->ranks) == MPI_SUCCESS ? DFAISS_OK : mpi_failed("MPI_Comm_split", err);
+}
+
+typedef struct refusal {
+    program_t *program;
+    const dfaiss_error_t *reason;
+} refusal_t;
+
+/* transport_decide_t; it is told here why, since afterwards mpirun may end this process with that of another rank. */
+static dfaiss_status_t decide_to_refuse(void *context, MPI_Comm ranks, bool served, bool *server, dfaiss_error_t *err) {
+    refusal_t *refusal = context;
+    int rank = 0;
+    (void)served;
+    (void)server;
+    (void)MPI_Comm_rank(ranks, &rank);
+    dfaiss_status_t status = go_on_together(refusal->program, ranks, rank, refusal->reason->code, err);
+    report_error(refusal->program, refusal->reason);
+    return status;
+}
+
+bool job_refuse(program_t *program, const dfaiss_error_t *reason) {
+    int granted, begun = 0;
+    dfaiss_world_t *world = NULL;
+    refusal_t refusal = {.program = program, .reason = reason};
+    if (!launch_inside() || MPI_Initialized(&begun) != MPI_SUCCESS || begun ||
+        MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &granted) != MPI_SUCCESS)
+        return false;
+    (void)MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    if (world_create_undecided(MPI_COMM_WORLD, decide_to_refuse, &refusal, &world, NULL) == DFAISS_OK)
+        dfaiss_world_destroy(world);
+    MPI_Finalize();
+    program->exit_code = report_exit_code(reason->code);
+    return true;
 }
 
 /* ---- work ---- */

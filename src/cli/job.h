@@ -35,6 +35,10 @@ typedef dfaiss_status_t job_client_t(dfaiss_client_t *client, void *context, dfa
  * waited for any more (a peer is lost, MPI failed, a server cannot go on) the failure is reported and the job aborted with its exit code. */
 CHECKED dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_client_t *work, void *context, dfaiss_error_t *err);
 
+/* For a rank that cannot take part, since its command or its input is wrong: joins the others, which wait for it, and lets them all end. False where
+ * there are none, or MPI runs already; otherwise the reason was reported, by the first rank that has one. */
+bool job_refuse(program_t *program, const dfaiss_error_t *reason);
+
 /* Loads the newest generation of an index, unless the servers have an index of that name in memory: `dfaiss serve --load` beside this command. */
 CHECKED dfaiss_status_t job_load_index(dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cli/job.h"
 #include "cli/launch.h"
 #include "cli/nearest.h"
 #include "cli/report.h"
@@ -97,7 +98,12 @@ static dfaiss_status_t run(program_t *program, dfaiss_error_t *err) {
         return explain_command(word, err);
     if (!command->ranks && !program->speaks)
         return DFAISS_OK;
-    return command->function(program, program->argc - first, program->argv + first, err);
+    dfaiss_status_t status = command->function(program, program->argc - first, program->argv + first, err);
+#ifdef DFAISS_WITH_JOBS
+    if (status != DFAISS_OK && command->ranks && job_refuse(program, err))
+        return DFAISS_OK;
+#endif
+    return status;
 }
 
 static void print_log(void *context, log_level_t level, const char *text) {

@@ -25,6 +25,12 @@ expect_output "of dimension 8 on 3 servers"
 run 2 "$mpirun" 2 "${serve[@]}" : -n 1 "${search[@]}" --index none
 grep -q "^dfaiss: .*none" err || fail "a client beside servers does not say why it fails"
 
+# A rank whose command is wrong ends before it meets the others, which must not wait for it; it says why.
+run 2 timeout 60 "$mpirun" 2 "${serve[@]}" : -n 1 "${search[@]}" --nprobe -1
+grep -q "^dfaiss: --nprobe is '-1'" err || fail "a wrong command beside servers is not explained"
+run 2 timeout 60 "$mpirun" 2 "${search[@]}" : -n 1 "$dfaiss" serve --bogus
+grep -q "^dfaiss: dfaiss serve has no option --bogus" err || fail "a wrong command of a server is not explained"
+
 # Of ranks that run the same.
 run 0 "$mpirun" 4 "${search[@]}" --servers-per-node 2
 expect_output "index      a on 2 servers"
