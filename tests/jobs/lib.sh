@@ -35,7 +35,8 @@ submit() {
     job=$(sbatch --parsable --overcommit --output="$folder/said" --error="$folder/said" --open-mode=append "$@") || fail "sbatch $*"
 }
 
-job_state() { scontrol show job "$job" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
+# Of a heterogeneous job that of its first component.
+job_state() { scontrol show job "$job" | awk '!n && match($0, /JobState=[A-Z_]+/) { n = 1; print substr($0, RSTART + 9, RLENGTH - 9) }'; }
 
 # expect_end STATE [SECONDS]: the job ends so.
 expect_end() {
