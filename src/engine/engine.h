@@ -163,9 +163,9 @@ CHECKED dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t 
 
 /* Builder: drops rows whose bit in `alive` (row_bits.h) is 0 (not changed meanwhile) from a part of the store that holds many of
  * them: codes and lists of which an eighth is gone (codes where that saves memory), some megabytes of them a block; a graph of which a quarter is
- * gone, which takes as long as building it. Linking the block (engine_block_rows is 0), while no search is inside the store, frees their memory; all
- * other rows keep their numbers, and dropped ones are never found again. *out NULL: nothing left that is worth it. An opaque index, which cannot give
- * rows up, answers NULL too. On failure the store is as before. */
+ * gone, which is built anew: blocks up to the last one of it change nothing, and others may be built in between. Linking the block (engine_block_rows
+ * is 0), while no search is inside the store, frees their memory; all other rows keep their numbers, and dropped ones are never found again. *out
+ * NULL: nothing left that is worth it. An opaque index, which cannot give rows up, answers NULL too. On failure the store is as before. */
 CHECKED dfaiss_status_t engine_block_compact(engine_store_t *store, const uint64_t *const *alive, engine_block_t **out, dfaiss_error_t *err);
 /* Rows in the store that were not dropped. */
 int64_t engine_store_held(const engine_store_t *store);

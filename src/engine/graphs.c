@@ -25,6 +25,7 @@ void graphs_destroy(engine_store_t *store) {
     for (int64_t i = 0; i < parts->count; i++)
         graph_free(&parts->graphs[i]);
     faiss_Index_free(parts->open);
+    graph_free(&parts->renewed);
     free(parts->graphs);
     free(parts);
 }

@@ -29,8 +29,11 @@ typedef struct graphs_parts {
     bool has_cleaner;
     /* The builder's: a graph that grows (hnsw alone). */
     FaissIndex *open;
-    int64_t open_rows; /* how many of its vectors count: more may be in it, after a block that was given up */
-    bool open_extends; /* it is a copy of the last segment, with more */
+    int64_t open_rows;       /* how many of its vectors count: more may be in it, after a block that was given up */
+    bool open_extends;       /* it is a copy of the last segment, with more */
+    graph_t renewed;         /* a segment that is built anew without rows that are gone (hnsw alone); index NULL: none is */
+    int64_t renewed_segment; /* which one */
+    int64_t renewed_rows;    /* that are in it */
 } graphs_parts_t;
 
 /* The builder's side as it was before a block. */

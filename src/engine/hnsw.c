@@ -3,7 +3,7 @@
  * Vectors go into an open graph that only the builder knows. When it has segment_rows vectors, or the caller asks for what there is to be seen
  * (seal), it becomes a segment. What comes later goes into a copy of the last segment as long as that has room (copying a graph costs less than a
  * hundredth of building it), and the copy takes the segment's place when it is sealed. A segment of which many rows are gone is built anew from the
- * codes of the others.
+ * codes of the others, in pieces: whoever else waits for the builder, to save or to index, has its turn between them.
  *
  * Searches walk the graphs. Where a graph cannot answer (within a radius, or among few rows) its codes are scanned like any others.
  */
@@ -12,7 +12,10 @@
 
 enum {
     CODES_A_CANDIDATE = 64, /* that are scanned in the time in which a graph looks at a candidate's neighbours */
-    WORTH_DEAD = 4          /* a graph is built anew where one row in so many is gone */
+    WORTH_DEAD = 4,         /* a graph is built anew where one row in so many is gone */
+    RENEW_BYTES = 16 << 20, /* of vectors that are put into the new graph at a time */
+    RENEW_ROWS_LEAST = 256,
+    RENEW_ROWS_MOST = 8192
 };
 
 static dfaiss_status_t copy_graph(const FaissIndex *graph, FaissIndex **out, dfaiss_error_t *err) {
@@ -20,11 +23,18 @@ static dfaiss_status_t copy_graph(const FaissIndex *graph, FaissIndex **out, dfa
     return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "copying a graph", err);
 }
 
+static void forget_renewed(graphs_parts_t *parts) {
+    graph_free(&parts->renewed);
+    parts->renewed_rows = 0;
+}
+
 static dfaiss_status_t open_graph(engine_store_t *store, const graphs_block_t *made, int64_t n, dfaiss_error_t *err) {
     graphs_parts_t *parts = store->parts;
     const graph_t *last = graphs_last(made);
     bool extends = last && last->span.count + n <= store->segment_rows;
     TRY(copy_graph(extends ? last->index : store->template->layout.inner, &parts->open, err));
+    if (extends && parts->renewed_segment == made->count - 1)
+        forget_renewed(parts); /* the segment gets another graph */
     parts->open_extends = extends;
     parts->open_rows = extends ? last->span.count : 0;
     return DFAISS_OK;
@@ -118,59 +128,78 @@ static dfaiss_status_t decode_places(const engine_store_t *store, const graph_t 
     return code == SHIM_OK ? DFAISS_OK : engine_failure(code, DFAISS_ERR_FAISS, "building a graph anew", err);
 }
 
-static dfaiss_status_t add_alive(const engine_store_t *store, const graph_t *graph, const row_span_t *alive, FaissIndex *to, dfaiss_error_t *err) {
-    size_t bytes = (size_t)BUILD_PIECE * (size_t)store->template->inner_dim * sizeof(float);
-    float *vectors = malloc(bytes);
-    if (!vectors)
-        return error_memory(err, bytes, "building a graph anew");
-    dfaiss_status_t status = DFAISS_OK;
-    for (int64_t at = 0; status == DFAISS_OK && at < alive->count; at += BUILD_PIECE) {
-        int64_t count = alive->count - at < BUILD_PIECE ? alive->count - at : BUILD_PIECE;
-        status = decode_places(store, graph, alive, at, count, vectors, err);
-        int code = status == DFAISS_OK ? faiss_Index_add(to, count, vectors) : 0;
-        if (code != 0)
-            status = engine_failure_c(code, DFAISS_ERR_FAISS, "building a graph anew", err);
-    }
-    free(vectors);
-    return status;
-}
-
-/* A graph of the living rows of another, from its codes; index NULL where none lives. */
-static dfaiss_status_t rebuild(const engine_store_t *store, const graph_t *from, const uint64_t *const *alive, graph_t *out, dfaiss_error_t *err) {
+/* Begins a graph of the living rows of a segment. */
+static dfaiss_status_t begin_renewed(const engine_store_t *store, int64_t segment, const uint64_t *const *alive, dfaiss_error_t *err) {
+    graphs_parts_t *parts = store->parts;
     row_span_t span;
     FaissIndex *index = NULL;
-    *out = (graph_t){.index = NULL};
-    TRY(span_alive(&from->span, alive, &span, err));
-    if (span.count == 0)
-        return DFAISS_OK;
+    TRY(span_alive(&parts->graphs[segment].span, alive, &span, err));
     dfaiss_status_t status = copy_graph(store->template->layout.inner, &index, err);
-    if (status == DFAISS_OK)
-        status = add_alive(store, from, &span, index, err);
     if (status != DFAISS_OK) {
-        faiss_Index_free(index);
         free(span.rows);
         return status;
     }
-    *out = graph_made(index, &span);
+    parts->renewed = (graph_t){.span = span, .index = index};
+    parts->renewed_segment = segment;
     return DFAISS_OK;
 }
 
-/* One graph a block: it takes long. */
+/* Puts the next rows of the segment, from its codes, into the graph. */
+static dfaiss_status_t add_renewed(const engine_store_t *store, dfaiss_error_t *err) {
+    graphs_parts_t *parts = store->parts;
+    int64_t row_bytes = store->template->inner_dim * (int64_t)sizeof(float), count = RENEW_BYTES / row_bytes;
+    int64_t left = parts->renewed.span.count - parts->renewed_rows;
+    count = count < RENEW_ROWS_LEAST ? RENEW_ROWS_LEAST : count > RENEW_ROWS_MOST ? RENEW_ROWS_MOST : count;
+    count = count < left ? count : left;
+    float *vectors = malloc((size_t)(count * row_bytes) + 1);
+    if (!vectors)
+        return error_memory(err, (size_t)(count * row_bytes), "building a graph anew");
+    const graph_t *from = &parts->graphs[parts->renewed_segment];
+    dfaiss_status_t status = decode_places(store, from, &parts->renewed.span, parts->renewed_rows, count, vectors, err);
+    int code = status == DFAISS_OK && count > 0 ? faiss_Index_add(parts->renewed.index, count, vectors) : 0;
+    free(vectors);
+    TRY(status);
+    if (code != 0)
+        return engine_failure_c(code, DFAISS_ERR_FAISS, "building a graph anew", err);
+    parts->renewed_rows += count;
+    return DFAISS_OK;
+}
+
+/* The graph takes the segment's place; where none of its rows lives there is no segment any more. */
+static void end_renewed(graphs_parts_t *parts, graphs_block_t *made) {
+    graph_t whole = {.index = NULL};
+    if (parts->renewed.span.count > 0) {
+        whole = graph_made(parts->renewed.index, &parts->renewed.span);
+        parts->renewed = (graph_t){.index = NULL};
+    }
+    graphs_block_replace(made, parts->renewed_segment, &whole);
+    forget_renewed(parts);
+}
+
+static dfaiss_status_t go_on_renewing(engine_block_t *block, dfaiss_error_t *err) {
+    graphs_parts_t *parts = block->store->parts;
+    TRY(add_renewed(block->store, err));
+    TRY(graphs_block_begin(block, 0, err));
+    if (parts->renewed_rows == parts->renewed.span.count)
+        end_renewed(parts, block->parts);
+    return DFAISS_OK;
+}
+
+/* A piece of one graph a block, which changes nothing until the last of them. */
 static dfaiss_status_t hnsw_compact(engine_block_t *block, const uint64_t *const *alive, bool *worth, dfaiss_error_t *err) {
-    const engine_store_t *store = block->store;
-    const graphs_parts_t *parts = store->parts;
+    graphs_parts_t *parts = block->store->parts;
     int64_t segment = 0;
-    while (segment < parts->count && !is_worth_it(parts, segment, alive))
+    while (!parts->renewed.index && segment < parts->count && !is_worth_it(parts, segment, alive))
         segment++;
     *worth = segment < parts->count;
     if (!*worth)
         return DFAISS_OK;
-    graph_t rebuilt;
-    TRY(graphs_block_begin(block, 0, err));
-    graphs_block_t *made = block->parts;
-    TRY(rebuild(store, &parts->graphs[segment], alive, &rebuilt, err));
-    graphs_block_replace(made, segment, &rebuilt);
-    return DFAISS_OK;
+    if (!parts->renewed.index)
+        TRY(begin_renewed(block->store, segment, alive, err));
+    dfaiss_status_t status = go_on_renewing(block, err);
+    if (status != DFAISS_OK)
+        forget_renewed(parts); /* a part of a piece may be in it */
+    return status;
 }
 
 /* ---- searching ---- */

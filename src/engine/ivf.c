@@ -106,11 +106,7 @@ static size_t ivf_bytes(const engine_store_t *store) {
 }
 
 static int64_t ivf_held(const engine_store_t *store) {
-    const ivf_parts_t *parts = store->parts;
-    int64_t held = 0;
-    for (int64_t i = 0; i < parts->count; i++)
-        held += parts->lists[i].size;
-    return held;
+    return ((const ivf_parts_t *)store->parts)->held;
 }
 
 /* ---- building ---- */
@@ -298,6 +294,7 @@ static void ivf_show(engine_block_t *block) {
             list->memory = change->memory;
             change->memory = replaced;
         }
+        parts->held += change->size - list->size;
         list->size = change->size;
     }
 }
@@ -402,6 +399,7 @@ static dfaiss_status_t ivf_restore_list(engine_store_t *store, int64_t list, int
     if (size > 0)
         TRY(take_memory(parts->code_size, size, &memory, err));
     give_memory(parts->code_size, &to->memory);
+    parts->held += size - to->size;
     to->memory = memory;
     to->size = size;
     *codes = size ? ivf_codes(&memory) : NULL;

@@ -19,6 +19,7 @@ typedef struct ivf_list {
 typedef struct ivf_parts {
     ivf_list_t *lists;
     int64_t count;
+    int64_t held; /* rows in all of them */
     size_t code_size;
     int32_t *list_of;   /* of a row, -1: dropped; made when it is first asked for */
     int64_t listed;     /* rows that list_of knows */
