@@ -9,8 +9,10 @@
 #include "shard/shard_internal.h"
 
 enum {
-    PART = 8,                  /* one in so many rows is gone */
-    METADATA_BYTES = 16 << 20, /* of batches that are copied at a time */
+    PART = 8,                 /* one in so many rows is gone */
+    CHANGED_BYTES = 16 << 20, /* of batches that are changed at a time */
+    CHANGES_MOST = 256,       /* at a time: the main thread puts them in place at once */
+    LOOKED_AT = 16384,        /* batches that one step looks at on the main thread */
     CHANGES_LEAST_CAPACITY = 16,
 };
 
@@ -22,13 +24,20 @@ static bool can_free_vectors(const shard_t *shard, const shard_batch_t *batch) {
     return batch->vectors && batch->dropped == batch->n && batch->first_row >= shard->built && (class == ENGINE_CODES || class == ENGINE_IVF);
 }
 
-/* Removed rows that the store holds. Where the last look found nothing that was worth it, an eighth more must be gone. */
-static bool store_due(const shard_t *shard) {
-    if (!shard->store || engine_template_class(shard->template) == ENGINE_OPAQUE)
+/* An eighth of what the store holds is gone. Where the last look found nothing that was worth it, an eighth more must be gone, or have come: what
+ * grew then may be given up now. */
+static bool store_due(shard_t *shard) {
+    compaction_t *compaction = &shard->compaction;
+    if (!shard->living || !shard->store || engine_template_class(shard->template) == ENGINE_OPAQUE)
         return false;
     int64_t held = engine_store_held(shard->store), kept = shard->replaced[0].count + shard->replaced[1].count;
     int64_t dead = held - shard_living_indexed(shard) - kept;
-    return dead > 0 && (dead - shard->compaction.in_vain) * PART >= held;
+    bool many = dead * PART >= held, changed = (dead - compaction->dead) * PART >= held || (held - compaction->held) * PART >= held;
+    if (dead <= 0 || !(compaction->goes_on || (many && changed)))
+        return false;
+    compaction->dead = dead;
+    compaction->held = held;
+    return true;
 }
 
 /* ---- preparing ---- */
@@ -46,20 +55,21 @@ static bool add_change(compaction_t *compaction, int64_t number, const shard_bat
     return true;
 }
 
-/* Looks from where the last look ended. */
-static bool collect_batches(shard_t *shard) {
+/* Looks from where the last look ended; what there is no memory for is left out. */
+static void collect_batches(shard_t *shard) {
     compaction_t *compaction = &shard->compaction;
+    int64_t most = shard->rows.due < CHANGES_MOST ? shard->rows.due : CHANGES_MOST;
+    int64_t batches = shard->rows.count < LOOKED_AT ? shard->rows.count : LOOKED_AT;
     size_t bytes = 0;
-    for (int64_t looked = 0; looked < shard->rows.count && shard->rows.due > compaction->change_count && bytes < METADATA_BYTES; looked++) {
+    for (int64_t looked = 0; looked < batches && compaction->change_count < most && bytes < CHANGED_BYTES; looked++) {
         int64_t number = compaction->next_batch++ % shard->rows.count;
         const shard_batch_t *batch = &shard->rows.batches[number];
         if (!shard_batch_due(batch))
             continue;
         if (!add_change(compaction, number, batch))
-            return false;
-        bytes += batch->metadata_ends ? (size_t)batch->metadata_ends[batch->n - 1] : 0;
+            return;
+        bytes += shard_batch_bytes(batch) + (batch->vectors ? batch->vector_bytes : 0);
     }
-    return true;
 }
 
 static void clear_changes(compaction_t *compaction) {
@@ -94,15 +104,17 @@ static bitmap_t *copy_alive(const shard_t *shard) {
 bool shard_compact_prepare(shard_t *shard) {
     compaction_t *compaction = &shard->compaction;
     shard_loosen_replaced(shard);
-    compaction->store = store_due(shard);
     /* What an update has just hidden is still found by some, and while it hides nobody else may look at the bits. */
-    if ((!compaction->store && shard->rows.due == 0) || shard->hidden.count > 0 || shard->held)
+    if (shard->hidden.count > 0 || shard->held)
+        return false;
+    compaction->store = store_due(shard);
+    collect_batches(shard);
+    if (!compaction->store && compaction->change_count == 0)
         return false;
     compaction->alive = copy_alive(shard);
-    if (!compaction->alive || !collect_batches(shard)) {
+    if (!compaction->alive) {
         clear_changes(compaction);
-        bitmap_release(compaction->alive);
-        compaction->alive = NULL;
+        compaction->dead = compaction->held = 0; /* nobody has looked */
         return false;
     }
     compaction->under_way = true;
@@ -171,7 +183,7 @@ engine_block_t *shard_compact_work(shard_t *shard) {
 void shard_compact_done(shard_t *shard, engine_block_t *block) {
     compaction_t *compaction = &shard->compaction;
     if (compaction->store)
-        compaction->in_vain = block ? 0 : engine_store_held(shard->store) - shard_living_indexed(shard);
+        compaction->goes_on = block != NULL;
     bitmap_release(compaction->alive);
     compaction->alive = NULL;
     compaction->made = true;

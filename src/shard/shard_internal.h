@@ -61,7 +61,8 @@ typedef struct compaction {
     batch_change_t *changes;
     int64_t change_count, change_capacity;
     int64_t next_batch; /* to be looked at */
-    int64_t in_vain;    /* removed rows that the store held when nothing was found that was worth it */
+    bool goes_on;       /* the last look at the store has found something */
+    int64_t dead, held; /* removed rows that the store held at the last look, and rows in all */
     uint64_t epoch;     /* counts them */
     int older_searches; /* under way, begun before */
 } compaction_t;
