@@ -11,6 +11,7 @@
 #include "checkpoint/kept_rows.h"
 #include "checkpoint/lease.h"
 #include "checkpoint/manifest_json.h"
+#include "checkpoint/restore.h"
 
 /* ---- writing ---- */
 
@@ -117,31 +118,32 @@ dfaiss_status_t generation_abandon(const char *storage, const char *index, int64
 
 /* ---- reading ---- */
 
-/* A file may be whole and yet not the one that is wanted: generations, servers and indexes never mix. */
-static dfaiss_status_t check_origin(const char *path, const shard_content_t *found, const shard_content_t *expected, dfaiss_error_t *err) {
-    if (strcmp(found->index, expected->index) == 0 && found->generation == expected->generation && found->server == expected->server &&
-        found->servers == expected->servers)
-        return DFAISS_OK;
-    return error_set(
-        err, DFAISS_ERR_CHECKPOINT, path,
-        "%s holds server %d of %d of generation %" PRId64 " of index '%s'; server %d of %d of generation %" PRId64 " of '%s' is expected", path,
-        found->server, found->servers, found->generation, found->index, expected->server, expected->servers, expected->generation, expected->index);
+static dfaiss_status_t read_part(const restore_source_t *source, int part, shard_content_t *content, dfaiss_error_t *err) {
+    const manifest_part_t *saved = &source->parts[part];
+    const manifest_file_t *newest = &saved->files[saved->file_count - 1];
+    spread_t plan = {0};
+    TRY(spread_whole(part, newest->rows, newest->indexed, &plan, err));
+    dfaiss_status_t status = restore_read(source, &plan, content, err);
+    spread_clear(&plan);
+    TRY(status);
+    status = restore_inputs(source, part, &content->inputs, err);
+    if (status != DFAISS_OK)
+        shard_content_clear(content);
+    return status;
 }
 
 dfaiss_status_t generation_read(const char *storage, const char *index, int64_t number, int server, int servers, const manifest_part_t *part,
                                 shard_content_t *content, dfaiss_error_t *err) {
-    char path[PATH_MAX];
-    shard_content_t expected = {.generation = number, .server = server, .servers = servers};
     *content = (shard_content_t){0};
-    snprintf(expected.index, sizeof expected.index, "%s", index);
-    TRY(manifest_shard_path(storage, index, number, server, path, sizeof path, err));
-    if (part->file_count != 1)
-        return error_set(err, DFAISS_ERR_UNSUPPORTED, path, "%s belongs to a chain of %" PRId64 " files", path, part->file_count);
-    TRY(manifest_verify_file(storage, index, &part->files[0], err));
-    TRY(shard_file_read(path, content, err));
-    dfaiss_status_t status = check_origin(path, content, &expected, err);
-    if (status != DFAISS_OK)
-        shard_content_clear(content);
+    for (int64_t i = 0; i < part->file_count; i++)
+        TRY(manifest_verify_file(storage, index, &part->files[i], err));
+    manifest_part_t *parts = calloc((size_t)servers, sizeof *parts);
+    if (!parts)
+        return error_memory(err, (size_t)servers * sizeof *parts, "loading");
+    parts[server] = *part;
+    const restore_source_t source = {.storage = storage, .index = index, .generation = number, .servers = servers, .parts = parts};
+    dfaiss_status_t status = read_part(&source, server, content, err);
+    free(parts);
     return status;
 }
 

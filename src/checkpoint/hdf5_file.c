@@ -190,6 +190,8 @@ dfaiss_status_t hdf5_close(hdf5_file_t *file, dfaiss_status_t status) {
         status = finish_writing(file);
     else if (!file->writing && H5Fclose(file->id) < 0 && status == DFAISS_OK)
         status = hdf5_failed(file, "close", NULL);
+    else if (!file->writing && status == DFAISS_OK && file->device->action)
+        status = device_failed(file, file->device->action); /* where something was looked for, this may be why it was not found */
     if (file->writing && status != DFAISS_OK)
         discard(file);
     hdf5_device_release(file->device);

@@ -128,6 +128,8 @@ typedef struct hdf5_stream {
 CHECKED dfaiss_status_t hdf5_stream_start(hdf5_stream_t *stream, hdf5_dataset_t *dataset);
 CHECKED dfaiss_status_t hdf5_stream_put(hdf5_stream_t *stream, const void *data, int64_t rows);
 CHECKED dfaiss_status_t hdf5_stream_get(hdf5_stream_t *stream, void *data, int64_t rows);
+/* Reading goes on with this row of the dataset, at most the one behind its last; nothing was read yet. */
+void hdf5_stream_skip_to(hdf5_stream_t *stream, int64_t row);
 /* Ends writing: what is held goes to the file, the dataset must be full then, and is closed. */
 CHECKED dfaiss_status_t hdf5_stream_finish(hdf5_stream_t *stream);
 /* Frees and closes; fine on a stream that was never started but zeroed. */

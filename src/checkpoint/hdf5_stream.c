@@ -130,6 +130,10 @@ static int64_t take_held(hdf5_stream_t *stream, uint8_t *to, int64_t rows) {
     return fit;
 }
 
+void hdf5_stream_skip_to(hdf5_stream_t *stream, int64_t row) {
+    stream->next = row;
+}
+
 dfaiss_status_t hdf5_stream_get(hdf5_stream_t *stream, void *data, int64_t rows) {
     uint8_t *to = data;
     const hdf5_dataset_t *dataset = &stream->dataset;

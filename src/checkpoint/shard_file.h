@@ -34,6 +34,7 @@ typedef struct shard_content {
     attribute_schema_t *schema;      /* of the configuration; when writing not looked at */
     attribute_columns_t *attributes; /* of all rows; NULL where the configuration declares none */
     bitmap_t *living;                /* bits of the rows that were not removed; NULL: none was */
+    int64_t indexed_anew;            /* rows behind those in the store that are to be indexed at once, since their graphs were cut; 0 when writing */
     const struct kept_rows *kept;    /* this room's own, while it writes; NULL: it is to be found out */
 } shard_content_t;
 

@@ -31,30 +31,3 @@ dfaiss_status_t shard_living_write(hdf5_file_t *file, const shard_content_t *con
     hdf5_stream_destroy(&stream);
     return status;
 }
-
-static dfaiss_status_t get_all(hdf5_file_t *file, hdf5_stream_t *stream, bitmap_t *living) {
-    uint8_t piece[PIECE];
-    for (int64_t row = 0; row < living->rows; row += PIECE) {
-        int64_t count = piece_at(row, living->rows);
-        TRY(hdf5_stream_get(stream, piece, count));
-        for (int64_t i = 0; i < count; i++) {
-            if (piece[i] > 1)
-                return hdf5_unexpected(file, "dataset /living", "expected 0 or 1 in row %" PRId64 ", found %d", row + i, piece[i]);
-            bitmap_set(living, row + i, piece[i]);
-        }
-    }
-    return DFAISS_OK;
-}
-
-dfaiss_status_t shard_living_read(hdf5_file_t *file, shard_content_t *content) {
-    hdf5_stream_t stream = {0};
-    if (!hdf5_exists(file, "/living"))
-        return DFAISS_OK;
-    /* The shape is checked first: it tells how large the bitmap has to be, and the file's size bounds it. */
-    TRY(hdf5_stream_open(file, "/living", HDF5_U8, content->rows, 0, &stream));
-    content->living = bitmap_create(content->rows, false);
-    dfaiss_status_t status =
-        content->living ? get_all(file, &stream, content->living) : error_memory(file->err, (size_t)content->rows / 8, "the rows of a shard");
-    hdf5_stream_destroy(&stream);
-    return status;
-}

@@ -8,6 +8,7 @@
 #include <faiss/c_api/index_io_c.h>
 #include <xxhash.h>
 
+#include "engine/scratch.h"
 #include "engine/template.h"
 
 enum { STREAM_BUFFER = 4 << 20 };
@@ -125,5 +126,18 @@ dfaiss_status_t blob_read(const void *bytes, size_t size, const char *what, Fais
         return status;
     }
     *out = index;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t engine_graph_codes(const engine_template_t *template, int64_t rows, size_t size, engine_graph_codes_t *out, dfaiss_error_t *err) {
+    size_t behind = 0, item = 1, codes = 0;
+    int code = template->layout.kind == SHIM_HNSW ? shim_graph_written(template->layout.inner, &behind, &item) : SHIM_FAILED;
+    if (code != SHIM_OK)
+        return engine_failure(code, DFAISS_ERR_INTERNAL, "looking for the codes of a graph", err);
+    bool fits = rows >= 0 && size_multiply((size_t)rows, template->layout.code_size, &codes) && size > TRAILER_SIZE + behind + sizeof(uint64_t) &&
+                codes < size - TRAILER_SIZE - behind - sizeof(uint64_t);
+    if (!fits)
+        return damaged("a graph", "it is too short for its vectors", err);
+    *out = (engine_graph_codes_t){.offset = size - TRAILER_SIZE - behind - codes, .number = codes / item};
     return DFAISS_OK;
 }

@@ -159,6 +159,9 @@ void engine_search_end(engine_search_t *search, float *scores, int64_t *rows);
  * map of four bytes a row. */
 CHECKED dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t n, const int64_t *rows, float *out, dfaiss_error_t *err);
 
+/* The same of codes (codes, hnsw): uint8_t[n][code_size], of any store with this template. ERR_UNSUPPORTED where faiss cannot. */
+CHECKED dfaiss_status_t engine_decode(const engine_template_t *template, int64_t n, const uint8_t *codes, float *out, dfaiss_error_t *err);
+
 /* ---- rows that are gone ---- */
 
 /* Builder: drops rows whose bit in `alive` (row_bits.h) is 0 (not changed meanwhile) from a part of the store that holds many of
@@ -185,6 +188,14 @@ const uint8_t *engine_store_segment_codes(const engine_store_t *store, int64_t s
 typedef bool engine_sink_t(void *context, const void *bytes, size_t size);
 CHECKED dfaiss_status_t engine_store_segment_write(const engine_store_t *store, int64_t segment, engine_sink_t *sink, void *context,
                                                    dfaiss_error_t *err);
+/* hnsw: where the codes of all rows lie in such bytes, and the number that stands, as uint64 (little-endian), in front of them. ERR_CHECKPOINT where
+ * a graph of so many rows has more bytes. */
+typedef struct engine_graph_codes {
+    size_t offset;
+    uint64_t number;
+} engine_graph_codes_t;
+CHECKED dfaiss_status_t engine_graph_codes(const engine_template_t *template, int64_t rows, size_t size, engine_graph_codes_t *out,
+                                           dfaiss_error_t *err);
 /* ivf: one list: codes uint8_t[*size][code_size] and rows int64_t[*size]; borrowed. */
 void engine_store_list(const engine_store_t *store, int64_t list, int64_t *size, const uint8_t **codes, const int64_t **rows);
 

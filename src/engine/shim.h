@@ -113,6 +113,8 @@ int shim_graph_search(const FaissIndex *graph, int64_t n, const float *x, int64_
 
 /* What a graph stores of its vectors: codes of the layout's code_size; borrowed. */
 int shim_graph_codes(const FaissIndex *graph, const uint8_t **codes);
+/* Bytes that faiss writes of a graph behind its codes, and the size of the items in which it counts these in front of them. */
+int shim_graph_written(const FaissIndex *graph, size_t *behind, size_t *item);
 
 /* ---- products of many queries with many rows, through the BLAS that faiss uses ---- */
 

@@ -234,6 +234,16 @@ int shim_graph_codes(const FaissIndex *handle, const uint8_t **codes) {
     });
 }
 
+int shim_graph_written(const FaissIndex *handle, size_t *behind, size_t *item) {
+    return guarded([&] {
+        auto *graph = dynamic_cast<const faiss::IndexHNSW *>(index_of(handle));
+        check_that(graph, "it is no graph that stores codes");
+        auto *product = dynamic_cast<const faiss::IndexPQ *>(graph->storage);
+        *behind = product ? sizeof product->search_type + sizeof product->encode_signs + sizeof product->polysemous_ht : 0;
+        *item = dynamic_cast<const faiss::IndexFlat *>(graph->storage) ? sizeof(float) : 1;
+    });
+}
+
 int shim_product_new(shim_product_t **out) {
     return guarded([&] { *out = new shim_product; });
 }

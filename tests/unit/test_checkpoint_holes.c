@@ -143,15 +143,15 @@ static void test_other_rows_are_refused(void **state) {
         int64_t value;
         const char *part;
     } cases[] = {
-        {"SQ8", "/held_rows", 3, 0, "/held_rows"},                /* does not ascend */
-        {"SQ8", "/held_rows", 0, -5, "/held_rows"},               /* no row */
-        {"SQ8", "/held_rows", 0, 0, "row 1 is not there"},        /* one that lives is missing */
-        {"SQ8", "/segments", 0, 1000, "/segments"},               /* more than there are */
-        {"IVF4,Flat", "/lists/rows", 0, ROWS, "indexed vectors"}, /* no row */
-        {"IVF4,Flat", "/lists/sizes", 0, 1, "/lists/sizes"},      /* fewer than there are */
-        {"HNSW8,Flat", "/held_rows", 2, 5, "/held_rows"},         /* twice */
-        {"HNSW8,Flat", "/held_rows", 0, 0, "first"},              /* another than the graph says */
-        {"Flat", "/held_rows", 1, INT64_MAX, "/held_rows"},       /* overflows */
+        {"SQ8", "/held_rows", 3, 0, "/held_rows"},            /* does not ascend */
+        {"SQ8", "/held_rows", 0, -5, "/held_rows"},           /* no row */
+        {"SQ8", "/held_rows", 0, 0, "row 1 is not there"},    /* one that lives is missing */
+        {"SQ8", "/segments", 0, 1000, "/segments"},           /* more than there are */
+        {"IVF4,Flat", "/lists/rows", 0, ROWS, "/lists/rows"}, /* no row */
+        {"IVF4,Flat", "/lists/sizes", 0, 1, "/lists/sizes"},  /* fewer than there are */
+        {"HNSW8,Flat", "/held_rows", 2, 5, "/held_rows"},     /* twice */
+        {"HNSW8,Flat", "/held_rows", 0, 0, "first"},          /* another than the graph says */
+        {"Flat", "/held_rows", 1, INT64_MAX, "/held_rows"},   /* overflows */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         shard_content_t written = make_content(cases[i].factory);
@@ -170,7 +170,7 @@ static void test_missing_datasets_are_refused(void **state) {
         bool has_rows = engine_template_class(written.template) != ENGINE_IVF;
         assert_ok(shard_file_write(path, &written, &err), err);
         drop_dataset("/living");
-        expect_refusal(factories[i], has_rows ? "were expected" : "/lists/sizes");
+        expect_refusal(factories[i], "were expected");
         assert_ok(shard_file_write(path, &written, &err), err);
         if (has_rows) {
             drop_dataset("/held_rows");
