@@ -1,4 +1,4 @@
-/* What a client rank asks of the servers.
+/* What a client asks of the servers: a rank of their world, or any process that connects to servers which listen.
  *
  * Not collective: every client works for itself, and several work on the same indexes at once. All calls with one client come from one thread. Unless
  * a call says otherwise it blocks until the servers have answered.
@@ -38,6 +38,14 @@ typedef struct dfaiss_client_options {
  * is a server. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_client_create(dfaiss_world_t *world, const dfaiss_client_options_t *options, dfaiss_client_t **out,
                                                                dfaiss_error_t *err);
+/* Makes a client of a process that is no rank of the servers' world, with or without MPI: connects over TCP to servers that listen, whose listen file
+ * says where (dfaiss_server_options_t, `dfaiss serve --listen FILE`). Any number of clients may connect and leave, one process may have several, and
+ * every call is the same. Nothing is encrypted. Takes at most ten seconds. DFAISS_ERR_NOT_FOUND, DFAISS_ERR_DATA (the file); DFAISS_ERR_PEER: nobody
+ * listens there, or another job does, or there are as many connections as it takes. */
+DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_connect(const char *listen_file, const dfaiss_client_options_t *options, dfaiss_client_t **out,
+                                                         dfaiss_error_t *err);
+/* How many servers there are. */
+DFAISS_API int dfaiss_client_servers(const dfaiss_client_t *client);
 /* Waits for what is under way, then frees it, and with it the requests that nobody has waited for. NULL is fine. */
 DFAISS_API void dfaiss_client_destroy(dfaiss_client_t *client);
 
@@ -255,7 +263,8 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_statistics(dfaiss_client_t 
                                                                 dfaiss_error_t *err);
 
 /* Shuts the servers down when what this client has under way has ended: what else is under way ends, indexes leave their memory without being saved,
- * and every later call of any client fails with DFAISS_ERR_STATE. The servers end when all clients have left the world. */
+ * and every later call of any client fails with DFAISS_ERR_STATE. The servers end when all clients have left the world; those that have connected are
+ * disconnected. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_shutdown(dfaiss_client_t *client, dfaiss_error_t *err);
 
 #ifdef __cplusplus

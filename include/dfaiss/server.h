@@ -13,14 +13,20 @@ typedef struct dfaiss_server_options {
     const char *const *load; /* names of indexes that are loaded before the first request is answered, the same for all servers; borrowed */
     int load_count;
     int threads; /* of searches, 1 to 4096; 0: the physical cores this rank is bound to, shared out over the servers that share them */
+    /* Clients of other jobs, and programs without MPI, connect over TCP to server 0 (dfaiss_connect). All of it is the same for all servers. */
+    const char *listen; /* the file that tells them how, written when the indexes are loaded, readable by its owner alone; NULL: nobody connects */
+    const char *bind;   /* name or address to listen at; NULL: loopback, which only programs of the same host reach. Nothing is encrypted */
+    int port;           /* 0: one that is free */
+    int connections;    /* at once, 1 to 65536; 0: 512 */
+    double idle;        /* seconds after which a client that asks nothing is disconnected; 0: 3600 */
 } dfaiss_server_options_t;
 
-/* Serves until all clients have left the world.
+/* Serves until all clients have left the world; servers that listen stay until a client shuts them down (dfaiss_shutdown).
  *
  * Collective over the servers; blocks. Starts threads of its own, for which MPI must have been started with MPI_THREAD_FUNNELED at least; the calling
- * thread alone uses MPI. The failure of a client's call goes to that client. DFAISS_ERR_ARG; DFAISS_ERR_STATE (this rank is a client, or MPI allows
- * no threads). Any failure, also that of an index which cannot be loaded, means that this rank cannot go on; the other ranks do not know of it, so
- * the job has to be aborted (MPI_Abort).
+ * thread alone uses MPI. The failure of a client's call goes to that client. DFAISS_ERR_ARG (also on all servers of a world that has no client,
+ * unless they listen); DFAISS_ERR_STATE (this rank is a client, or MPI allows no threads). Any other failure, also that of an index which cannot be
+ * loaded, means that this rank cannot go on; the other ranks do not know of it, so the job has to be aborted (MPI_Abort).
  */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_serve(dfaiss_world_t *world, const dfaiss_server_options_t *options, dfaiss_error_t *err);
 

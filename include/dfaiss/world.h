@@ -26,7 +26,7 @@ typedef enum dfaiss_role { DFAISS_ROLE_CLIENT, DFAISS_ROLE_SERVER } dfaiss_role_
  *   out           out, the caller's; dfaiss_world_destroy
  *   err           out, optional text; may be NULL
  *
- * Returns DFAISS_OK; DFAISS_ERR_ARG on all ranks where there is no server or no client; DFAISS_ERR_PEER where a rank runs another version of dfaiss;
+ * Returns DFAISS_OK; DFAISS_ERR_ARG on all ranks where there is no server; DFAISS_ERR_PEER where a rank runs another version of dfaiss;
  * DFAISS_ERR_MPI, DFAISS_ERR_MEMORY. Failures of MPI are returned; MPICH asks the error handler of MPI_COMM_WORLD in some calls, so a program that
  * wants them returned there too sets MPI_ERRORS_RETURN on it.
  */

@@ -1,5 +1,6 @@
 #include "client/carrier.h"
 
+#include "gateway/remote.h"
 #include "transport/public_world.h"
 
 struct carrier_type {
@@ -71,5 +72,39 @@ dfaiss_status_t carrier_of_world(dfaiss_world_t *world, carrier_t *out, dfaiss_e
     world->taken = true;
     *out = (carrier_t){
         .type = &type, .object = world, .servers = servers, .lead = number % servers, .number = number, .last_correlation = world->last_correlation};
+    return DFAISS_OK;
+}
+
+/* ---- anybody else ---- */
+
+static dfaiss_status_t gateway_send(void *object, int server, uint32_t kind, uint64_t correlation, const void *body, size_t body_size,
+                                    const void *bulk, size_t bulk_size, transport_done_t *done, void *context, dfaiss_error_t *err) {
+    return remote_send(object, server, kind, correlation, body, body_size, bulk, bulk_size, done, context, err);
+}
+
+static dfaiss_status_t gateway_progress(void *object, transport_message_t *message, bool *arrived, dfaiss_error_t *err) {
+    return remote_progress(object, message, arrived, err);
+}
+
+static bool gateway_failed(const void *object) {
+    return remote_failed(object);
+}
+
+static void gateway_idle(void *object) {
+    remote_idle(object);
+}
+
+static void gateway_leave(void *object, uint64_t last_correlation) {
+    (void)last_correlation;
+    remote_destroy(object);
+}
+
+dfaiss_status_t carrier_of_gateway(const char *listen_file, carrier_t *out, dfaiss_error_t *err) {
+    static const carrier_type_t type = {
+        .send = gateway_send, .progress = gateway_progress, .failed = gateway_failed, .idle = gateway_idle, .leave = gateway_leave};
+    remote_t *remote = NULL;
+    TRY(remote_connect(listen_file, &remote, err));
+    *out =
+        (carrier_t){.type = &type, .object = remote, .servers = remote_servers(remote), .lead = remote_lead(remote), .number = remote_number(remote)};
     return DFAISS_OK;
 }

@@ -1,5 +1,5 @@
-/* What carries a client's messages to the servers and their answers back: MPI for a rank of the servers' world. The rest of the room
- * knows servers by their numbers alone.
+/* What carries a client's messages to the servers and their answers back: MPI for a rank of the servers' world, TCP to their gateway for
+ * anybody else. The rest of the room knows servers by their numbers alone.
  *
  * All calls come from one thread.
  */
@@ -27,6 +27,8 @@ typedef struct carrier {
 
 /* Takes the world for this client; carrier_leave gives it back. ERR_STATE where it is a server's, or taken. */
 CHECKED dfaiss_status_t carrier_of_world(dfaiss_world_t *world, carrier_t *out, dfaiss_error_t *err);
+/* Connects to the gateway of a listen file (gateway/remote.h). */
+CHECKED dfaiss_status_t carrier_of_gateway(const char *listen_file, carrier_t *out, dfaiss_error_t *err);
 /* last_correlation: of the client's questions. */
 void carrier_leave(carrier_t *carrier, uint64_t last_correlation);
 

@@ -50,6 +50,17 @@ dfaiss_status_t dfaiss_client_create(dfaiss_world_t *world, const dfaiss_client_
     return make_client(&carrier, options, out, err);
 }
 
+dfaiss_status_t dfaiss_connect(const char *listen_file, const dfaiss_client_options_t *options, dfaiss_client_t **out, dfaiss_error_t *err) {
+    carrier_t carrier;
+    if (!listen_file || !out)
+        return error_null(err, listen_file ? "out" : "listen_file");
+    if (!options)
+        options = &usual_options;
+    TRY(check_options(options, err));
+    TRY(carrier_of_gateway(listen_file, &carrier, err));
+    return make_client(&carrier, options, out, err);
+}
+
 static bool waits_for_anything(const dfaiss_client_t *client) {
     for (const dfaiss_request_t *request = client->requests; request; request = request->next) {
         if (!request->ended)
@@ -88,6 +99,10 @@ void dfaiss_client_destroy(dfaiss_client_t *client) {
 }
 
 int client_servers(const dfaiss_client_t *client) {
+    return client->carrier.servers;
+}
+
+int dfaiss_client_servers(const dfaiss_client_t *client) {
     return client->carrier.servers;
 }
 

@@ -235,6 +235,7 @@ static bool receive_requests(gateway_t *gateway, connection_t *connection, int64
             return true;
         }
         total += received;
+        gateway->received += received;
     }
     if (total > 0 || waits)
         connection->heard_at = now;
@@ -261,6 +262,7 @@ static bool flush(gateway_t *gateway, connection_t *connection, int64_t now) {
         connection_drop(gateway, connection);
         return true;
     }
+    gateway->sent += sent;
     if (sent > 0)
         connection->heard_at = now;
     if (sent > 0 || stream_unsent_messages(connection->stream) == 0)

@@ -196,6 +196,11 @@ int gateway_clients(const gateway_t *gateway) {
     return gateway->clients;
 }
 
+void gateway_traffic(const gateway_t *gateway, uint64_t *sent, uint64_t *received) {
+    *sent = gateway->sent;
+    *received = gateway->received;
+}
+
 /* ---- a turn ---- */
 
 static void note_event(gateway_t *gateway, const struct epoll_event *event) {

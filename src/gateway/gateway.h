@@ -65,5 +65,7 @@ void gateway_close(gateway_t *gateway);
 bool gateway_quiet(const gateway_t *gateway);
 
 int gateway_clients(const gateway_t *gateway);
+/* Bytes that clients were sent and have sent. */
+void gateway_traffic(const gateway_t *gateway, uint64_t *sent, uint64_t *received);
 
 #endif

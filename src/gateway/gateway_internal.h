@@ -81,6 +81,7 @@ struct gateway {
     size_t unanswered; /* routes whose request nobody has answered */
     transit_t *transits;
     size_t held;
+    uint64_t sent, received; /* bytes */
     int64_t looked_at;
 };
 

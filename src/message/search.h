@@ -18,9 +18,9 @@ typedef struct message_search {
     int64_t nprobe;     /* 0: as configured; with a radius: all lists */
     const char *filter; /* char[filter_size]: an expression; NULL: none; borrowed from the message when decoded */
     size_t filter_size;
-    bool has_radius;  /* hits must be better than radius */
-    float radius;     /* finite */
-    int64_t client;   /* world rank whose queries these are (of a tile of several: the first one), as the lead knows it; a client's own: 0 */
+    bool has_radius; /* hits must be better than radius */
+    float radius;    /* finite */
+    int64_t client; /* whose queries these are (of a tile of several: the first one's), by the number that the lead knows him by; a client's own: 0 */
     uint64_t updates; /* of the index that the lead knows to have brought their new vectors to where they belong */
 } message_search_t;
 

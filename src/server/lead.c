@@ -233,12 +233,12 @@ static bool same_search(const message_search_t *a, const message_search_t *b) {
            same_filter(a, b) && same_radius(a, b);
 }
 
-static int tiles_of_client(const lead_t *lead, int rank) {
+static int tiles_of_client(const lead_t *lead, int64_t asker) {
     int tiles = 0;
     for (int i = 0; i < TILES_UNDER_WAY; i++) {
         const tile_t *tile = lead->under_way[i];
         int part = 0;
-        while (tile && part < tile->part_count && tile->parts[part].request->request->message.source != rank)
+        while (tile && part < tile->part_count && tile->parts[part].request->request->asker != asker)
             part++;
         tiles += tile && part < tile->part_count;
     }
@@ -246,8 +246,7 @@ static int tiles_of_client(const lead_t *lead, int rank) {
 }
 
 static bool may_start(const lead_t *lead, const lead_request_t *asked) {
-    return asked->status == DFAISS_OK && asked->next_query < asked->search.nq &&
-           tiles_of_client(lead, asked->request->message.source) < TILES_OF_ONE_CLIENT;
+    return asked->status == DFAISS_OK && asked->next_query < asked->search.nq && tiles_of_client(lead, asked->request->asker) < TILES_OF_ONE_CLIENT;
 }
 
 static int64_t tile_queries(const message_search_t *search) {
@@ -293,7 +292,7 @@ static void start_tile(server_t *server, tile_t *tile) {
     message_search_t message = *search;
     const hosted_t *hosted = hosted_find(server, search->index);
     message.nq = tile->nq;
-    message.client = tile->parts[0].request->request->client;
+    message.client = tile->parts[0].request->request->asker;
     tile->incarnation = message.incarnation;
     tile->updates = message.updates = hosted ? hosted->updates : 0;
     bytes_writer_t argument = {0};

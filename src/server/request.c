@@ -183,6 +183,7 @@ static request_t *make_request(server_t *server, const transport_message_t *mess
         return NULL;
     }
     request->client = message->source;
+    request->asker = transport_is_server(server->transport, message->source) ? outside_asker(message->correlation) : message->source;
     request->kind = (message_kind_t)message->kind;
     request->correlation = message->correlation;
     return request;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "message/outcome.h"
 #include "server/server_internal.h"
 #include "server/threads.h"
 
@@ -40,8 +41,24 @@ static void dispatch(server_t *server, transport_message_t *message) {
         operation_on_gather(server, message);
     else if (message->kind == MESSAGE_ROWS && transport_is_server(server->transport, message->source))
         rows_on_message(server, message);
+    else if (message->kind == MESSAGE_ANSWER && transport_is_server(server->transport, message->source))
+        outside_on_answer(server, message);
     else
         request_on_message(server, message);
+}
+
+/* The answer to a client that is no rank of the world. */
+static void refuse_answer(server_t *server, const transport_message_t *refused, const dfaiss_error_t *error) {
+    bytes_writer_t body = {0};
+    dfaiss_error_t no_memory = {0};
+    message_outcome_encode(error->code, error, &body);
+    if (body.failed) {
+        bytes_writer_destroy(&body);
+        server_fail(server, error_memory(&no_memory, body.size, "an answer"), &no_memory);
+        return;
+    }
+    transport_message_t message = {.kind = MESSAGE_ANSWER, .correlation = refused->correlation, .body = body.data, .body_size = body.size};
+    outside_on_answer(server, &message);
 }
 
 /* A message that was not understood is dropped; of one that found no memory, whoever waits for an answer is told. */
@@ -50,10 +67,12 @@ static void message_failed(server_t *server, const transport_message_t *message,
         server_fail(server, status, error);
     else if (status != DFAISS_ERR_MEMORY)
         log_write(LOG_LEVEL_WARNING, "server %d: %s", server->number, error->text);
-    else if (transport_is_server(server->transport, message->source))
-        server_fail(server, status, error);
-    else
+    else if (!transport_is_server(server->transport, message->source) || message_is_request(message->kind))
         request_refuse(server, message, status, error);
+    else if (message->kind == MESSAGE_ANSWER)
+        refuse_answer(server, message, error);
+    else
+        server_fail(server, status, error);
 }
 
 static bool messages_advance(server_t *server) {
@@ -87,6 +106,7 @@ static bool shards_advance(server_t *server) {
 /* One turn of everything that may go on. */
 static bool turn(server_t *server) {
     bool something = messages_advance(server);
+    something |= outside_advance(server);
     something |= shards_advance(server);
     something |= jobs_advance(server);
     something |= held_adds_advance(server);
@@ -124,6 +144,7 @@ static void clear(server_t *server) {
     updates_clear(server);
     requests_clear(server);
     lead_destroy(server->lead);
+    outside_close(server);
     operations_clear(server);
     hosted_clear(server);
     free(server->merge_scratch);
@@ -148,7 +169,8 @@ static dfaiss_status_t set_up(server_t *server, dfaiss_error_t *err) {
     TRY(team_create(server->threads, &server->team, err));
     TRY(builder_create(server->threads, &server->builder, err));
     TRY(builder_create(server->threads, &server->trainer, err));
-    return lead_create(&server->lead, err);
+    TRY(lead_create(&server->lead, err));
+    return outside_open(server, err);
 }
 
 dfaiss_status_t server_run(transport_t *transport, const server_options_t *options, dfaiss_error_t *err) {

@@ -9,7 +9,12 @@ typedef struct server_options {
     const char *storage;     /* folder of checkpoints; borrowed */
     const char *const *load; /* names of indexes that are loaded before the first request is answered, the same for all servers; borrowed */
     int load_count;
-    int threads; /* of searches, and of the builder; 0: the cores this rank may use, shared out over the servers that share them */
+    int threads;        /* of searches, and of the builder; 0: the cores this rank may use, shared out over the servers that share them */
+    const char *listen; /* as in dfaiss_server_options_t, down to idle; zeros stand for what is usual */
+    const char *bind;
+    int port;
+    int connections;
+    double idle;
 } server_options_t;
 
 /* Serves until all clients have left. Collective over the servers; blocks. The failure of a request goes to the client that asked. It returns a

@@ -224,7 +224,8 @@ void operation_stop(server_t *server, operation_t *operation);
 typedef struct request request_t;
 struct request {
     request_t *next;
-    int client; /* world rank */
+    int client;    /* world rank that the answer goes to */
+    int64_t asker; /* no other client's: the rank, or of a client behind a gateway outside_asker */
     message_kind_t kind;
     uint64_t correlation;
     char index[MESSAGE_NAME]; /* control requests: for one index they take turns */
@@ -300,6 +301,20 @@ bool held_adds_advance(server_t *server);
 bool flushes_advance(server_t *server);
 /* Removes indexes that were dropped, when nobody uses them any more. */
 bool drops_advance(server_t *server);
+
+/* Lets clients come that are no ranks of the world, where the options say so; server 0 alone. */
+CHECKED dfaiss_status_t outside_open(server_t *server, dfaiss_error_t *err);
+void outside_close(server_t *server);
+/* Takes what they ask, and gives them what was answered. */
+bool outside_advance(server_t *server);
+/* None of them is left, and none can come. */
+bool outside_quiet(const server_t *server);
+/* The answer of a server to what one of them has asked. */
+void outside_on_answer(server_t *server, transport_message_t *message);
+/* Bytes that went to them and came from them. */
+void outside_traffic(const server_t *server, uint64_t *sent, uint64_t *received);
+/* Of a request that came from a server, in place of its client's rank: greater than every rank. */
+int64_t outside_asker(uint64_t correlation);
 
 typedef struct removing removing_t;
 /* Runs one slice of one removal from this server's shards. */
@@ -393,6 +408,9 @@ struct server {
     training_part_t *training_parts;
     course_t *courses;
     uint64_t last_training;
+
+    struct gateway *gateway; /* to clients that are no ranks of the world; NULL: none */
+    bool published;          /* they know where to come */
 
     lead_t *lead;
     active_search_t *searches; /* of this server's shards, taking turns */

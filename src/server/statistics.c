@@ -39,13 +39,15 @@ void operation_statistics(server_t *server, operation_t *operation) {
         status = hosted_get(server, index, &hosted, &error);
     if (status == DFAISS_OK) {
         transport_counts_t counts = transport_counts(server->transport);
+        uint64_t sent, received;
+        outside_traffic(server, &sent, &received);
         message_statistics_t statistics = {
             .server = server->number,
             .threads = server->threads,
             .resident_bytes = (int64_t)memory_resident(),
             .resident_peak = (int64_t)memory_resident_peak(),
-            .sent_bytes = (int64_t)counts.sent_bytes,
-            .received_bytes = (int64_t)counts.received_bytes,
+            .sent_bytes = (int64_t)(counts.sent_bytes + sent),
+            .received_bytes = (int64_t)(counts.received_bytes + received),
         };
         if (hosted)
             describe_index(server, hosted, &statistics);

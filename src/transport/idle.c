@@ -3,6 +3,7 @@
  * Measured: with a timer slack of 1 ns, sleeps that grow by a quarter up to 1 ms cost 1 to 2 % of a core and add at most a millisecond; a
  * fixed sleep of 10 us would cost half a core.
  */
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,9 +110,15 @@ void transport_idle(transport_t *transport) {
     if (transport->nap > wait.nap)
         transport->nap = wait.nap;
     struct timespec nap = {.tv_nsec = transport->nap};
-    nanosleep(&nap, NULL); /* a signal ends it early: the program may have something to do */
+    struct pollfd waker = {.fd = transport->waker, .events = POLLIN};
+    /* A signal ends it early: the program may have something to do. */
+    (void)ppoll(&waker, transport->waker >= 0 ? 1 : 0, &nap, NULL);
     transport->nap += transport->nap / 4;
     transport->napped = true;
+}
+
+void transport_set_waker(transport_t *transport, int descriptor) {
+    transport->waker = descriptor;
 }
 
 void transport_busy(transport_t *transport) {

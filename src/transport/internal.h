@@ -107,6 +107,7 @@ struct transport {
     int64_t idle_since; /* clock_nanoseconds */
     int64_t nap;        /* nanoseconds */
     bool napped;        /* since the last poll */
+    int waker;          /* descriptor that ends a nap when it is readable; -1: none */
 
     transport_counts_t counts;
 };

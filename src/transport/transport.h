@@ -20,7 +20,7 @@
 typedef struct transport transport_t;
 
 /* Collective over `world` (duplicated: the caller's communicator stays his): every rank says whether it is a server. ERR_ARG on all ranks where there
- * is no server, or no client; ERR_PEER where a rank runs another version of dfaiss. MPI must be initialised. Failures of MPI are returned, not fatal;
+ * is no server; ERR_PEER where a rank runs another version of dfaiss. MPI must be initialised. Failures of MPI are returned, not fatal;
  * MPICH asks the error handler of MPI_COMM_WORLD in some calls, so a program that wants them returned there too sets MPI_ERRORS_RETURN on it. */
 CHECKED dfaiss_status_t transport_create(MPI_Comm world, bool server, transport_t **out, dfaiss_error_t *err);
 
@@ -84,6 +84,8 @@ bool transport_failed(const transport_t *transport);
 
 /* Nothing to do just now: spins a while after the last activity, then sleeps a little longer each time, at most 1 ms. */
 void transport_idle(transport_t *transport);
+/* A descriptor that may become readable while there is nothing to do: sleep ends then. -1: none. */
+void transport_set_waker(transport_t *transport, int descriptor);
 /* There was something to do: the next transport_idle spins again. (transport_progress says so by itself when something arrived.) */
 void transport_busy(transport_t *transport);
 

@@ -73,6 +73,7 @@ static dfaiss_status_t prepare(MPI_Comm comm, transport_t **out, dfaiss_error_t 
         return error_memory(err, sizeof *transport, "messages between ranks");
     transport->comm = comm;
     transport->piece_size = PIECE_SIZE;
+    transport->waker = -1;
     int code = MPI_Comm_rank(comm, &transport->rank);
     if (code == MPI_SUCCESS)
         code = MPI_Comm_size(comm, &transport->size);
@@ -171,10 +172,7 @@ static dfaiss_status_t find_roles(transport_t *transport, const joining_t *joini
     }
     number_ranks(transport, transport->hellos);
     if (transport->servers == 0)
-        return error_set(err, DFAISS_ERR_ARG, "servers", "none of the %d ranks is a server; at least one server and one client are needed",
-                         transport->size);
-    if (transport->servers == transport->size)
-        return error_set(err, DFAISS_ERR_ARG, "clients", "all %d ranks are servers; at least one server and one client are needed", transport->size);
+        return error_set(err, DFAISS_ERR_ARG, "servers", "none of the %d ranks is a server; at least one is needed", transport->size);
     return DFAISS_OK;
 }
 

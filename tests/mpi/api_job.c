@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/random.h"
@@ -59,17 +60,36 @@ static void give_up(const char *what) {
 }
 
 static void serve(const api_phase_t *phase) {
-    dfaiss_server_options_t options = {.storage = job.storage, .threads = phase->threads ? phase->threads : 1};
+    dfaiss_server_options_t options = {
+        .storage = job.storage, .threads = phase->threads ? phase->threads : 1, .listen = job.gateway ? job.listen : NULL};
     if (dfaiss_serve(job.world, &options, &job.error) != DFAISS_OK)
         give_up("serving");
 }
 
+dfaiss_status_t api_make_client(const dfaiss_client_options_t *options, dfaiss_client_t **client) {
+    return job.gateway ? dfaiss_connect(job.listen, options, client, &job.error) : dfaiss_client_create(job.world, options, client, &job.error);
+}
+
+/* Servers that listen stay until they are shut down. */
+static void end_servers(void) {
+    dfaiss_status_t status = DFAISS_OK;
+    api_barrier();
+    if (job.number == 0)
+        status = dfaiss_shutdown(job.client, &job.error);
+    if (status != DFAISS_OK && status != DFAISS_ERR_STATE)
+        give_up("shutting down");
+}
+
 static void run_clients(const api_phase_t *phase) {
     dfaiss_client_options_t options = {.timeout = 120, .long_timeout = 240};
-    if (dfaiss_client_create(job.world, &options, &job.client, &job.error) != DFAISS_OK)
+    while (job.gateway && access(job.listen, F_OK) != 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (api_make_client(&options, &job.client) != DFAISS_OK)
         give_up("making a client");
     if (phase->run() != 0)
         give_up("a test has failed");
+    if (job.gateway)
+        end_servers();
     dfaiss_client_destroy(job.client);
     job.client = NULL;
 }
@@ -106,6 +126,8 @@ int api_job_main(int argc, char **argv, int (*clients_of)(int ranks), int phase_
     if (rank == 0)
         check_make_folder(job.storage, sizeof job.storage);
     MPI_Bcast(job.storage, sizeof job.storage, MPI_CHAR, 0, MPI_COMM_WORLD);
+    job.gateway = getenv("DFAISS_TEST_GATEWAY") != NULL;
+    snprintf(job.listen, sizeof job.listen, "%s.listen", job.storage);
     for (int i = 0; i < phase_count; i++)
         run_phase(&phases[i], rank);
     if (rank == 0 && file_remove_tree(job.storage, &job.error) != DFAISS_OK)

@@ -1,6 +1,8 @@
 /* A job of servers and clients for the tests of the public calls. The first ranks are servers, the last ones clients, throughout; a job has phases,
  * and in each a new world is made of all clients and of some of the servers (the others wait), so that what one number of servers has saved or
  * answered can be compared with another's.
+ *
+ * With DFAISS_TEST_GATEWAY in the environment the clients connect to the servers over TCP, and their world has nothing to do with it.
  */
 #ifndef TESTS_API_JOB_H
 #define TESTS_API_JOB_H
@@ -24,6 +26,8 @@ typedef struct api_job {
     dfaiss_client_t *client;
     dfaiss_error_t error;
     char storage[256]; /* the servers' */
+    bool gateway;      /* clients connect over TCP */
+    char listen[300];  /* to what this file says */
 } api_job_t;
 
 extern api_job_t job;
@@ -36,6 +40,9 @@ typedef struct api_phase {
 
 /* The whole program: clients_of says how many of `ranks` are clients. Any failed test aborts the job, since it leaves the others waiting. */
 int api_job_main(int argc, char **argv, int (*clients_of)(int ranks), int phase_count, const api_phase_t *phases);
+
+/* One more client; job.error says why not. */
+dfaiss_status_t api_make_client(const dfaiss_client_options_t *options, dfaiss_client_t **client);
 
 /* All clients wait for each other, without using a core. */
 void api_barrier(void);

@@ -320,7 +320,7 @@ static void test_names_of_states(void **state) {
 static void make_client(double timeout) {
     dfaiss_client_options_t options = {.timeout = timeout, .long_timeout = timeout};
     dfaiss_client_destroy(job.client);
-    assert_ok(dfaiss_client_create(job.world, &options, &job.client, &job.error), job.error);
+    assert_ok(api_make_client(&options, &job.client), job.error);
 }
 
 /* Calls that wait too long end with a status, and what comes late is no answer to a later call, of a later client either. */

@@ -1,6 +1,8 @@
 /* Wrong calls about indexes as a whole, configurations, settings, training, and worlds; what test_api_bad_input.c says holds for them too. */
 #include "api_job.h"
 
+#include <math.h>
+
 enum { DIM = 16, ROWS = 200, K = 5 };
 
 static const char *flat_config = "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 16}";
@@ -179,7 +181,8 @@ static void test_what_an_untrained_index_cannot_do(void **state) {
 static void test_one_client_a_world(void **state) {
     (void)state;
     dfaiss_client_t *second = UNTOUCHED;
-    assert_fails(dfaiss_client_create(job.world, NULL, &second, &job.error), DFAISS_ERR_STATE, job.error, "client");
+    if (!job.gateway)
+        assert_fails(dfaiss_client_create(job.world, NULL, &second, &job.error), DFAISS_ERR_STATE, job.error, "client");
     assert_fails(dfaiss_client_create(NULL, NULL, &second, &job.error), DFAISS_ERR_ARG, job.error, "world");
     assert_ptr_equal(second, UNTOUCHED);
     good_call();
@@ -189,18 +192,38 @@ static void test_worlds_without_servers(void **state) {
     (void)state;
     dfaiss_world_t *world = UNTOUCHED;
     assert_fails(dfaiss_world_create(job.fellows, DFAISS_ROLE_CLIENT, &world, &job.error), DFAISS_ERR_ARG, job.error, "server");
-    assert_fails(dfaiss_world_create(job.fellows, DFAISS_ROLE_SERVER, &world, &job.error), DFAISS_ERR_ARG, job.error, "client");
     assert_fails(dfaiss_world_create(job.fellows, (dfaiss_role_t)9, &world, &job.error), DFAISS_ERR_ARG, job.error, "9");
     assert_fails(dfaiss_world_create(job.fellows, DFAISS_ROLE_CLIENT, NULL, &job.error), DFAISS_ERR_ARG, job.error, "out");
     assert_ptr_equal(world, UNTOUCHED);
 }
 
+/* Servers that nobody can ask would serve for ever. */
+static void test_worlds_without_clients(void **state) {
+    (void)state;
+    dfaiss_world_t *world = NULL;
+    dfaiss_server_options_t options = {.storage = job.storage};
+    assert_ok(dfaiss_world_create(job.fellows, DFAISS_ROLE_SERVER, &world, &job.error), job.error);
+    assert_fails(dfaiss_serve(world, &options, &job.error), DFAISS_ERR_ARG, job.error, "at least one client is needed");
+    options.listen = "listen";
+    options.port = 65536;
+    assert_fails(dfaiss_serve(world, &options, &job.error), DFAISS_ERR_ARG, job.error, "port is 65536");
+    options.port = 0;
+    options.connections = -1;
+    assert_fails(dfaiss_serve(world, &options, &job.error), DFAISS_ERR_ARG, job.error, "connections is -1");
+    options.connections = 0;
+    options.idle = NAN;
+    assert_fails(dfaiss_serve(world, &options, &job.error), DFAISS_ERR_ARG, job.error, "idle is");
+    dfaiss_world_destroy(world);
+    good_call();
+}
+
 static int run(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wrong_creations),       cmocka_unit_test(test_wrong_configurations),
-        cmocka_unit_test(test_unknown_indexes),       cmocka_unit_test(test_wrong_settings),
-        cmocka_unit_test(test_what_a_kind_cannot_do), cmocka_unit_test(test_what_an_untrained_index_cannot_do),
-        cmocka_unit_test(test_one_client_a_world),    cmocka_unit_test(test_worlds_without_servers),
+        cmocka_unit_test(test_wrong_creations),        cmocka_unit_test(test_wrong_configurations),
+        cmocka_unit_test(test_unknown_indexes),        cmocka_unit_test(test_wrong_settings),
+        cmocka_unit_test(test_what_a_kind_cannot_do),  cmocka_unit_test(test_what_an_untrained_index_cannot_do),
+        cmocka_unit_test(test_one_client_a_world),     cmocka_unit_test(test_worlds_without_clients),
+        cmocka_unit_test(test_worlds_without_servers),
     };
     return cmocka_run_group_tests(tests, make_index, drop_index);
 }
