@@ -10,14 +10,16 @@ packages=(g++ gcc make cmake ninja-build pkg-config dpkg-dev
     libcmocka-dev hdf5-tools)
 # Without these some tests are skipped, so that a mistake is first seen on a machine that has them.
 test_packages=(python3-minimal shellcheck munge slurmctld slurmd slurm-client iproute2)
+mpich_packages=(mpich libmpich-dev)
 
 usage() {
     cat <<'TEXT'
-usage: jobs/setup.sh [--build-dir DIR] [--tests] [--sanitize LIST] [--no-install] [--cmake-args ARGUMENT...]
+usage: jobs/setup.sh [--build-dir DIR] [--tests] [--sanitize LIST] [--mpich] [--no-install] [--cmake-args ARGUMENT...]
 
   --build-dir DIR     where to build (default: build)
   --tests             build the tests and the benchmarks too
   --sanitize LIST     compile with sanitizers, for example address,undefined
+  --mpich             build with Debian's MPICH in place of Open MPI
   --target NAME       compile that alone
   --no-install        install no packages: they come from elsewhere
   --cmake-args ...    everything that follows goes to cmake
@@ -140,6 +142,9 @@ configure() {
         # With sanitizers gcc warns of what cannot happen; the plain build is the one whose warnings count.
         arguments+=("-DDFAISS_WERROR=OFF")
     fi
+    if [ "$mpich" = yes ]; then
+        arguments+=("-DMPI_C_COMPILER=mpicc.mpich")
+    fi
     if is_of_another_build "$known"; then
         rm -rf "$known" "$build_dir/CMakeFiles"
     fi
@@ -155,6 +160,7 @@ configure() {
 build_dir=$root/build
 tests=OFF
 sanitize=
+mpich=no
 target=all
 install=yes
 faiss_prefix=
@@ -177,6 +183,7 @@ while [ $# -gt 0 ]; do
         target=$2
         shift
         ;;
+    --mpich) mpich=yes ;;
     --no-install) install=no ;;
     --cmake-args)
         shift
@@ -192,6 +199,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+[ "$mpich" = no ] || packages+=("${mpich_packages[@]}")
 [ "$tests" = OFF ] || packages+=("${test_packages[@]}")
 if is_debian; then
     install_packages

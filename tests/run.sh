@@ -6,10 +6,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 
 usage() {
     cat <<'TEXT'
-usage: tests/run.sh [--sanitize] [--no-install] [CTEST-OPTION...]
+usage: tests/run.sh [--sanitize | --mpich] [--no-install] [CTEST-OPTION...]
 
   --sanitize      unit tests and the smallest MPI tests, in a second build with AddressSanitizer and UndefinedBehaviorSanitizer, and those of
                   servers that are threads of one process (label fake), in a third one with ThreadSanitizer
+  --mpich         the MPI tests, and some of the program's, in a build with Debian's MPICH
   --no-install    install no packages
 
 Everything else goes to ctest: -L unit, -L mpi, -L cli, -L jobs (on a real Slurm, on several hosts) choose by label, -R PATTERN by name, -N lists.
@@ -17,6 +18,7 @@ TEXT
 }
 
 sanitize=no
+mpich=no
 setup_options=(--tests)
 ctest_options=()
 # One test a core; those that start ranks take turns (RESOURCE_LOCK).
@@ -24,6 +26,7 @@ common_options=(--output-on-failure -j "$(nproc)")
 for argument in "$@"; do
     case $argument in
     --sanitize) sanitize=yes ;;
+    --mpich) mpich=yes ;;
     --no-install) setup_options+=(--no-install) ;;
     --help | -h)
         usage
@@ -48,6 +51,12 @@ if [ "$sanitize" = yes ]; then
     # Where Open MPI 4.1.4 copies straight from the sender's memory, it writes beyond a receive that is too short; elsewhere it reports the sender.
     export OMPI_MCA_btl_vader_single_copy_mechanism=none
     export LSAN_OPTIONS=suppressions=$root/tests/sanitizers/lsan.supp:print_suppressions=0
+fi
+if [ "$mpich" = yes ]; then
+    build_dir=$root/build-mpich
+    setup_options+=(--mpich)
+    ctest_options=(-R '^(mpi\..*|cli\.(launch|servers|roles|restart))$' ${ctest_options[@]+"${ctest_options[@]}"})
+    export MPIEXEC=mpirun.mpich
 fi
 
 "$root/jobs/setup.sh" --build-dir "$build_dir" "${setup_options[@]}"

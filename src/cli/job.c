@@ -92,7 +92,7 @@ static dfaiss_status_t choose_role(const job_options_t *options, MPI_Comm ranks,
 }
 
 /* A sum of the words of this command. FNV-1a */
-static uint64_t sum_command(const program_t *program) {
+static int64_t sum_command(const program_t *program) {
     uint64_t sum = 14695981039346656037U;
     for (int i = 1; i < program->argc; i++)
         for (const char *letter = program->argv[i];; letter++) {
@@ -100,18 +100,19 @@ static uint64_t sum_command(const program_t *program) {
             if (!*letter)
                 break;
         }
-    return sum;
+    return (int64_t)sum;
 }
 
 /* Collective over the ranks that run commands of dfaiss: they go on where all of them can, and run the same one, as otherwise the work of one command
  * only would be done. refused: why this rank cannot; the first of those that cannot speaks, else the first of all. */
 static dfaiss_status_t go_on_together(program_t *program, MPI_Comm ranks, int rank, dfaiss_status_t refused, dfaiss_error_t *err) {
-    uint64_t sum = sum_command(program);
-    uint64_t mine[] = {sum, ~sum, refused == DFAISS_OK ? UINT64_MAX : (uint64_t)rank}, least[3]; /* of a complement the least is the largest */
-    if (MPI_Allreduce(mine, least, 3, MPI_UINT64_T, MPI_MIN, ranks) != MPI_SUCCESS)
+    int64_t sum = sum_command(program), least[3];
+    /* Of a complement the least is the largest. Signed, since MPICH 4.0.2 takes MPI_UINT64_T for that in MPI_MIN. */
+    int64_t mine[] = {sum, ~sum, refused == DFAISS_OK ? INT64_MAX : rank};
+    if (MPI_Allreduce(mine, least, 3, MPI_INT64_T, MPI_MIN, ranks) != MPI_SUCCESS)
         return mpi_failed("MPI_Allreduce", err);
-    bool all_can = least[2] == UINT64_MAX;
-    program->speaks = all_can ? rank == 0 : least[2] == (uint64_t)rank;
+    bool all_can = least[2] == INT64_MAX;
+    program->speaks = all_can ? rank == 0 : least[2] == rank;
     if (refused != DFAISS_OK)
         return refused;
     if (!all_can)

@@ -72,6 +72,26 @@ static bool find_program(const char *name, char *path, size_t capacity) {
     return false;
 }
 
+/* Where several MPIs are installed, Debian's mpirun leads to one of them, and those of the others have names of their own. */
+#ifdef OPEN_MPI
+static const char own_launcher[] = "mpirun.openmpi";
+static const char *const foreign_launchers[] = {"mpiexec.hydra", "mpirun.mpich"};
+#else
+static const char own_launcher[] = "mpirun.mpich";
+static const char *const foreign_launchers[] = {"orterun", "prterun", "mpirun.openmpi"};
+#endif
+
+/* Would ranks that this program starts not find each other? */
+static bool is_foreign(const char *path) {
+    char *real = realpath(path, NULL);
+    const char *name = real ? strrchr(real, '/') : NULL;
+    bool foreign = false;
+    for (size_t i = 0; name && i < sizeof foreign_launchers / sizeof foreign_launchers[0]; i++)
+        foreign = foreign || strcmp(name + 1, foreign_launchers[i]) == 0;
+    free(real);
+    return foreign;
+}
+
 static dfaiss_status_t find_launcher(char *path, size_t capacity, dfaiss_error_t *err) {
     const char *given = getenv("DFAISS_MPIRUN");
     if (given && given[0]) {
@@ -79,7 +99,8 @@ static dfaiss_status_t find_launcher(char *path, size_t capacity, dfaiss_error_t
             return DFAISS_OK;
         return error_set(err, DFAISS_ERR_NOT_FOUND, "DFAISS_MPIRUN", "DFAISS_MPIRUN is '%s', which is no program that can be run", given);
     }
-    if (find_program("mpirun", path, capacity) || find_program("mpiexec", path, capacity))
+    if ((find_program("mpirun", path, capacity) && !is_foreign(path)) || find_program(own_launcher, path, capacity) ||
+        find_program("mpirun", path, capacity) || find_program("mpiexec", path, capacity))
         return DFAISS_OK;
     return error_set(err, DFAISS_ERR_NOT_FOUND, "PATH", "neither mpirun nor mpiexec is on PATH; DFAISS_MPIRUN may name it");
 }

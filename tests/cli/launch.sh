@@ -31,6 +31,20 @@ OMPI_MCA_rmaps_base_oversubscribe=0 JOB='exit 0' run 0 "$dfaiss" "${build[@]}" -
 grep -q '^OMPI_MCA_rmaps_base_oversubscribe=0$' settings || fail "a setting of the user is changed"
 [ ! -s err ] || fail "--quiet says something"
 
+# Of several MPIs the one that dfaiss was built with is started, whatever mpirun is.
+own=mpirun.mpich foreign=orterun
+if [[ "$("$dfaiss" --version)" == *"Open MPI"* ]]; then
+    own=mpirun.openmpi foreign=mpiexec.hydra
+fi
+mkdir several
+printf '#!/bin/sh\nexit 1\n' > "several/$foreign"
+chmod +x "several/$foreign"
+ln -s "$foreign" several/mpirun
+cp launcher "several/$own"
+# shellcheck disable=SC2016 # expanded by the launcher
+DFAISS_MPIRUN='' PATH="$PWD/several:$PATH" JOB='echo "$0"' run 0 "$dfaiss" "${build[@]}"
+expect_output "several/$own"
+
 # What the ranks report is all that is said, and their exit code ours.
 JOB='echo "dfaiss: shard lost" >&2; exit 3' run 3 "$dfaiss" "${build[@]}"
 expect_one_line "shard lost"
