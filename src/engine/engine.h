@@ -154,9 +154,13 @@ void engine_search_end(engine_search_t *search, float *scores, int64_t *rows);
 
 /* ---- vectors given back ---- */
 
+/* Main thread: finds out where the store's rows lie, until it is known of all (*ready) or the deadline. For inverted lists that makes a map of four
+ * bytes a row, which rows that are linked later are put into. */
+CHECKED dfaiss_status_t engine_store_locate(engine_store_t *store, int64_t deadline, bool *ready, dfaiss_error_t *err);
+
 /* The stored vectors of n rows (visible, not dropped), decoded: out float[n][dim], in the dimension of the vectors that came (cosine: normalised).
- * Main thread. ERR_UNSUPPORTED, naming the class, where faiss cannot; ERR_ARG for a row that is not there. The first call for inverted lists makes a
- * map of four bytes a row. */
+ * Main thread. ERR_UNSUPPORTED, naming the class, where faiss cannot; ERR_ARG for a row that is not there. Rows that are not located yet are located
+ * first. */
 CHECKED dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t n, const int64_t *rows, float *out, dfaiss_error_t *err);
 
 /* The same of codes (codes, hnsw): uint8_t[n][code_size], of any store with this template. ERR_UNSUPPORTED where faiss cannot. */

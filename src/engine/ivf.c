@@ -75,7 +75,7 @@ static void ivf_destroy(engine_store_t *store) {
     for (int64_t i = 0; parts->lists && i < parts->count; i++)
         give_memory(parts->code_size, &parts->lists[i].memory);
     free(parts->lists);
-    free(parts->list_of);
+    ivf_rows_free(&parts->located);
     free(parts->change_of);
     free(parts);
 }
@@ -102,7 +102,7 @@ static size_t ivf_bytes(const engine_store_t *store) {
     size_t bytes = (size_t)parts->count * sizeof *parts->lists;
     for (int64_t i = 0; i < parts->count; i++)
         bytes += (size_t)parts->lists[i].memory.capacity * (parts->code_size + sizeof(int64_t));
-    return bytes + (size_t)parts->list_room * sizeof *parts->list_of;
+    return bytes + ivf_rows_bytes(&parts->located);
 }
 
 static int64_t ivf_held(const engine_store_t *store) {
@@ -286,17 +286,23 @@ static dfaiss_status_t ivf_compact(engine_block_t *block, const uint64_t *const 
 static void ivf_show(engine_block_t *block) {
     ivf_parts_t *parts = block->store->parts;
     const ivf_block_t *made = block->parts;
+    bool located = ivf_rows_are_located(block->store);
     for (int64_t i = 0; i < made->count; i++) {
         ivf_change_t *change = &made->changes[i];
         ivf_list_t *list = &parts->lists[change->list];
+        int64_t before = list->size;
         if (change->memory.data) {
             ivf_memory_t replaced = list->memory;
             list->memory = change->memory;
             change->memory = replaced;
         }
-        parts->held += change->size - list->size;
+        parts->held += change->size - before;
         list->size = change->size;
+        if (located && block->rows > 0)
+            located = ivf_rows_put(&parts->located, change->list, list, before);
     }
+    if (located)
+        parts->located.rows = block->store->rows + block->rows;
 }
 
 /* Frees one at least, whatever the deadline. */
@@ -328,59 +334,6 @@ static void ivf_release(engine_block_t *block) {
     free_build_memory(made);
     free(made->changes);
     free(made);
-}
-
-/* ---- where a row lies ---- */
-
-/* The place of the first row of a list that is not below `row`. */
-static int64_t place_of(const ivf_list_t *list, int64_t row) {
-    const int64_t *rows = list->size ? ivf_rows(&list->memory) : NULL;
-    int64_t low = 0, high = list->size;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (rows[middle] < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Rows that came since it was made stand at the ends of their lists. */
-static dfaiss_status_t extend_list_of(const engine_store_t *store, dfaiss_error_t *err) {
-    ivf_parts_t *parts = store->parts;
-    if (parts->listed == store->rows)
-        return DFAISS_OK;
-    if (parts->list_room < store->rows) {
-        int64_t room = store->rows + store->rows / 8;
-        int32_t *grown = realloc(parts->list_of, (size_t)room * sizeof *grown);
-        if (!grown)
-            return error_memory(err, (size_t)room * sizeof *grown, "where rows lie in inverted lists");
-        parts->list_of = grown;
-        parts->list_room = room;
-    }
-    memset(parts->list_of + parts->listed, -1, (size_t)(store->rows - parts->listed) * sizeof *parts->list_of);
-    for (int64_t i = 0; i < parts->count; i++) {
-        const ivf_list_t *list = &parts->lists[i];
-        for (int64_t place = place_of(list, parts->listed); place < list->size; place++)
-            parts->list_of[ivf_rows(&list->memory)[place]] = (int32_t)i;
-    }
-    parts->listed = store->rows;
-    return DFAISS_OK;
-}
-
-static dfaiss_status_t ivf_find_code(engine_store_t *store, int64_t row, const uint8_t **code, int64_t *list, dfaiss_error_t *err) {
-    const ivf_parts_t *parts = store->parts;
-    TRY(extend_list_of(store, err));
-    *code = NULL;
-    *list = parts->list_of[row];
-    if (*list < 0)
-        return DFAISS_OK;
-    const ivf_list_t *holder = &parts->lists[*list];
-    int64_t place = place_of(holder, row);
-    if (place < holder->size && ivf_rows(&holder->memory)[place] == row)
-        *code = ivf_codes(&holder->memory) + (size_t)place * parts->code_size;
-    return DFAISS_OK;
 }
 
 /* ---- saving and restoring ---- */
@@ -447,6 +400,7 @@ const store_class_t ivf_class = {
     .compact = ivf_compact,
     .held = ivf_held,
     .search = ivf_search,
+    .locate = ivf_locate,
     .find_code = ivf_find_code,
     .list = ivf_list,
     .restore_list = ivf_restore_list,

@@ -28,6 +28,11 @@ static dfaiss_status_t decode_rows(engine_store_t *store, int64_t n, const int64
     return DFAISS_OK;
 }
 
+dfaiss_status_t engine_store_locate(engine_store_t *store, int64_t deadline, bool *ready, dfaiss_error_t *err) {
+    *ready = true;
+    return store->class->locate ? store->class->locate(store, deadline, ready, err) : DFAISS_OK;
+}
+
 /* Vectors as the index behind the transforms knows them. */
 static dfaiss_status_t inner_vectors(engine_store_t *store, int64_t n, const int64_t *rows, float *out, dfaiss_error_t *err) {
     if (store->class->reconstruct) {
@@ -38,7 +43,9 @@ static dfaiss_status_t inner_vectors(engine_store_t *store, int64_t n, const int
         }
         return DFAISS_OK;
     }
+    bool located;
     shim_decoder_t *decoder = NULL;
+    TRY(engine_store_locate(store, INT64_MAX, &located, err));
     int failure = shim_decoder_new(store->template->layout.inner, &decoder);
     if (failure != SHIM_OK)
         return refused(store->template, failure, err);

@@ -54,7 +54,10 @@ typedef struct store_class {
     /* The run of at most `most` codes from a position on; positions number the rows held. NULL where codes are not in their order. */
     stored_run_t (*codes_at)(const engine_store_t *store, int64_t position, int64_t most);
 
-    /* The code of a row, and its list; *code NULL: it was dropped. NULL where faiss alone knows its codes: then `reconstruct`, a call of the shim. */
+    /* As engine_store_locate; NULL: rows are found at once. */
+    CHECKED dfaiss_status_t (*locate)(engine_store_t *store, int64_t deadline, bool *ready, dfaiss_error_t *err);
+    /* The code of a row that is located, and its list; *code NULL: it was dropped. NULL where faiss alone knows its codes: then `reconstruct`, a call
+     * of the shim. */
     CHECKED dfaiss_status_t (*find_code)(engine_store_t *store, int64_t row, const uint8_t **code, int64_t *list, dfaiss_error_t *err);
     int (*reconstruct)(const engine_store_t *store, int64_t row, float *to);
 

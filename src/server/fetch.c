@@ -1,4 +1,6 @@
-/* FETCH: metadata and vectors of rows that a search found here. Vectors may take long to be given back, so an answer holds what was ready in time. */
+/* FETCH: metadata and vectors of rows that a search found here. Vectors may take long to be given back, so an answer holds what was ready in time.
+ * The first that asks for vectors may have to wait until it is known where they lie.
+ */
 #include <string.h>
 
 #include "base/clock.h"
@@ -73,12 +75,18 @@ static dfaiss_status_t shrink(portion_t *portion, dfaiss_error_t *err) {
     return DFAISS_OK;
 }
 
-static dfaiss_status_t fetch(server_t *server, const request_t *request, portion_t *portion, dfaiss_error_t *err) {
+/* *ready false: to be called again. */
+static dfaiss_status_t fetch(server_t *server, const request_t *request, portion_t *portion, bool *ready, dfaiss_error_t *err) {
     message_fetch_t message;
     hosted_t *hosted;
     int64_t deadline = clock_nanoseconds() + FETCH_NANOSECONDS;
+    *ready = true;
     TRY(message_fetch_decode(request->message.body, request->message.body_size, &message, err));
     TRY(hosted_get_same(server, message.index, message.incarnation, &hosted, err));
+    if (message.wanted & FETCH_EMBEDDINGS)
+        TRY(shard_locate(hosted->shard, deadline, ready, err));
+    if (!*ready)
+        return DFAISS_OK;
     TRY(make_room(hosted, &message, portion, err));
     do {
         int64_t row;
@@ -92,7 +100,12 @@ static dfaiss_status_t fetch(server_t *server, const request_t *request, portion
 void request_fetch(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
     portion_t portion = {0};
-    dfaiss_status_t status = fetch(server, request, &portion, &error);
+    bool ready;
+    dfaiss_status_t status = fetch(server, request, &portion, &ready, &error);
+    if (status == DFAISS_OK && !ready) {
+        LIST_APPEND(server->fetches, request);
+        return;
+    }
     if (status != DFAISS_OK) {
         memory_unmap(portion.vectors, (size_t)portion.room * portion.vector_bytes);
         portion.vectors = NULL;
@@ -100,4 +113,13 @@ void request_fetch(server_t *server, request_t *request) {
     request_answer(server, request, status, &error, &portion.body, portion.vectors,
                    portion.vectors ? (size_t)portion.room * portion.vector_bytes : 0);
     bytes_writer_destroy(&portion.body);
+}
+
+bool fetches_advance(server_t *server) {
+    request_t *request = server->fetches;
+    if (!request)
+        return false;
+    LIST_REMOVE(server->fetches, request);
+    request_fetch(server, request);
+    return true;
 }

@@ -245,7 +245,7 @@ dfaiss_status_t request_own(server_t *server, message_kind_t kind, bytes_writer_
 }
 
 void requests_clear(server_t *server) {
-    request_t **const lists[] = {&server->control, &server->held_adds, &server->postponed, &server->shutdown};
+    request_t **const lists[] = {&server->control, &server->held_adds, &server->fetches, &server->postponed, &server->shutdown};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         while (*lists[i]) {
             request_t *request = *lists[i];

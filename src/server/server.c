@@ -115,6 +115,7 @@ static bool turn(server_t *server) {
     something |= drops_advance(server);
     something |= lead_advance(server);
     something |= searches_advance(server);
+    something |= fetches_advance(server);
     something |= id_lists_advance(server);
     something |= removals_advance(server);
     something |= updates_advance(server);

@@ -316,6 +316,9 @@ void outside_traffic(const server_t *server, uint64_t *sent, uint64_t *received)
 /* Of a request that came from a server, in place of its client's rank: greater than every rank. */
 int64_t outside_asker(uint64_t correlation);
 
+/* Goes on with a fetch that waits. */
+bool fetches_advance(server_t *server);
+
 typedef struct removing removing_t;
 /* Runs one slice of one removal from this server's shards. */
 bool removals_advance(server_t *server);
@@ -400,6 +403,7 @@ struct server {
 
     request_t *control;   /* control requests: running or waiting */
     request_t *held_adds; /* taken in, to be answered when the builder has caught up */
+    request_t *fetches;   /* of vectors, when it is known where they lie */
 
     size_t room;     /* bytes of memory that were free when they were looked at */
     size_t admitted; /* bytes that have come since */

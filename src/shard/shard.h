@@ -96,9 +96,10 @@ bool shard_tells(const shard_t *shard, int64_t row);
 /* A row's id and metadata (borrowed until the next change), removed or not. False where there is no such row. */
 bool shard_row(const shard_t *shard, int64_t row, int64_t *id, const uint8_t **metadata, size_t *metadata_size);
 /* A row's vector, out float[dim]: while it waits, as it came (cosine: normalised), and then as the index gives it back. *there: false, and nothing in
- * out, where the row was removed and its memory given up. ERR_UNSUPPORTED, naming the kind: what is indexed cannot be given back. The first call for
- * inverted lists makes a map of four bytes a row. */
+ * out, where the row was removed and its memory given up. ERR_UNSUPPORTED, naming the kind: what is indexed cannot be given back. */
 CHECKED dfaiss_status_t shard_vector(shard_t *shard, int64_t row, float *out, bool *there, dfaiss_error_t *err);
+/* Before that: finds out where rows lie, until it is known (*ready) or the deadline; inverted lists make a map of four bytes a row once. */
+CHECKED dfaiss_status_t shard_locate(shard_t *shard, int64_t deadline, bool *ready, dfaiss_error_t *err);
 
 /* ---- training ---- */
 

@@ -13,6 +13,11 @@ static dfaiss_status_t indexed_vector(shard_t *shard, int64_t row, float *out, b
     return status;
 }
 
+dfaiss_status_t shard_locate(shard_t *shard, int64_t deadline, bool *ready, dfaiss_error_t *err) {
+    *ready = true;
+    return shard->store ? engine_store_locate(shard->store, deadline, ready, err) : DFAISS_OK;
+}
+
 dfaiss_status_t shard_vector(shard_t *shard, int64_t row, float *out, bool *there, dfaiss_error_t *err) {
     *there = false;
     if (row < 0 || row >= shard->rows.rows)

@@ -43,6 +43,7 @@ struct engine_store {
     int64_t links;      /* blocks linked so far: a search that is inside must not see it change */
     int64_t built;      /* the builder's */
     int64_t *next_rows; /* of the segment that is restored next; NULL: they follow those before */
+    int64_t located;    /* calls of engine_store_locate */
     bool has_block;     /* of the builder until the block is linked */
     fake_piece_t open;  /* the builder's: a graph that nobody sees yet */
 };

@@ -240,6 +240,15 @@ static const float *find_vector(const engine_store_t *store, int64_t row) {
     return NULL;
 }
 
+/* Takes some calls every time. */
+dfaiss_status_t engine_store_locate(engine_store_t *store, int64_t deadline, bool *ready, dfaiss_error_t *err) {
+    enum { CALLS = 3 };
+    (void)deadline;
+    (void)err;
+    *ready = ++store->located % CALLS == 0;
+    return DFAISS_OK;
+}
+
 dfaiss_status_t engine_store_reconstruct(engine_store_t *store, int64_t n, const int64_t *rows, float *out, dfaiss_error_t *err) {
     for (int64_t i = 0; i < n; i++) {
         const float *vector = find_vector(store, rows[i]);
