@@ -52,6 +52,8 @@ CHECKED dfaiss_status_t engine_template_create(const index_config_t *config, int
 void engine_template_destroy(engine_template_t *template);
 
 engine_class_t engine_template_class(const engine_template_t *template);
+/* The class that the templates of a configuration will have, also of one without dim. ERR_CONFIG where no dimension that is tried makes one. */
+CHECKED dfaiss_status_t engine_config_class(const index_config_t *config, engine_class_t *out, dfaiss_error_t *err);
 int64_t engine_template_dim(const engine_template_t *template);
 bool engine_template_trained(const engine_template_t *template);
 /* Number of inverted lists; 0 where the class has none. */

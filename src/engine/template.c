@@ -148,6 +148,21 @@ engine_class_t engine_template_class(const engine_template_t *template) {
     return classes[template->layout.kind];
 }
 
+dfaiss_status_t engine_config_class(const index_config_t *config, engine_class_t *out, dfaiss_error_t *err) {
+    enum { STEP = 8, MOST = 1024, VECTORS = 1000000 }; /* what factory strings divide a dimension by is nearly always among these */
+    index_config_t tried = *config;
+    engine_template_t *template = NULL;
+    dfaiss_status_t status = DFAISS_ERR_CONFIG;
+    int64_t least = config->dim > 0 ? config->dim : STEP, most = config->dim > 0 ? config->dim : MOST;
+    for (tried.dim = least; status == DFAISS_ERR_CONFIG && tried.dim <= most; tried.dim += STEP)
+        status = engine_template_create(&tried, VECTORS, &template, err);
+    if (status != DFAISS_OK)
+        return status;
+    *out = engine_template_class(template);
+    engine_template_destroy(template);
+    return DFAISS_OK;
+}
+
 int64_t engine_template_dim(const engine_template_t *template) {
     return template->dim;
 }

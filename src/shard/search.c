@@ -81,7 +81,12 @@ dfaiss_status_t shard_check_filter(shard_t *shard, const char *text, size_t size
 }
 
 dfaiss_status_t shard_check_radius(const shard_t *shard, dfaiss_error_t *err) {
-    if (!shard->template || engine_template_class(shard->template) != ENGINE_OPAQUE)
+    engine_class_t class = ENGINE_CODES;
+    if (shard->template)
+        class = engine_template_class(shard->template);
+    else if (engine_config_class(shard->config, &class, NULL) != DFAISS_OK)
+        return DFAISS_OK; /* it will be known when the first vectors have brought the dimension */
+    if (class != ENGINE_OPAQUE)
         return DFAISS_OK;
     return error_set(err, DFAISS_ERR_UNSUPPORTED, shard->name,
                      "index '%s' is of kind '%s', which cannot do a range search (dfaiss_range_search); flat, SQ, PQ, IVF and HNSW indexes can",

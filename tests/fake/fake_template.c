@@ -86,6 +86,13 @@ engine_class_t engine_template_class(const engine_template_t *template) {
     return template->class;
 }
 
+dfaiss_status_t engine_config_class(const index_config_t *config, engine_class_t *out, dfaiss_error_t *err) {
+    char factory[CONFIG_TEXT * 2];
+    TRY(engine_factory(config, 1, factory, sizeof factory, err));
+    *out = class_of(factory);
+    return DFAISS_OK;
+}
+
 int64_t engine_template_dim(const engine_template_t *template) {
     return template->dim;
 }

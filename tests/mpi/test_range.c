@@ -321,6 +321,9 @@ static void test_wrong_ranges(void **state) {
 /* The answer is the same whether the index has taken the vectors in or not. */
 static void test_kinds_that_cannot(void **state) {
     (void)state;
+    api_create("ranges", "{\"faiss_factory\": \"SQ8,RFlat\", \"metric\": \"l2\", \"dim\": 0}", true);
+    assert_refused("ranges", 10, 5, DFAISS_ERR_UNSUPPORTED, "SQ8,RFlat");
+    api_drop("ranges");
     create("ranges", "\"faiss_factory\": \"SQ8,RFlat\"", "l2");
     for (int step = 0; step < 3; step++) {
         assert_refused("ranges", 10, 5, DFAISS_ERR_UNSUPPORTED, "SQ8,RFlat");

@@ -127,6 +127,28 @@ static void classes_and_sizes_are_known(void **state) {
     engine_template_destroy(NULL);
 }
 
+/* Before anybody knows the dimension. */
+static void classes_are_known_without_a_dimension(void **state) {
+    (void)state;
+    dfaiss_error_t err;
+    static const struct {
+        const char *factory;
+        engine_class_t class;
+    } cases[] = {{"Flat", ENGINE_CODES},      {"PQ12", ENGINE_CODES},      {"OPQ100,PQ100", ENGINE_CODES}, {"PCA512,SQ8", ENGINE_CODES},
+                 {"IVF16,PQ7np", ENGINE_IVF}, {"HNSW16_SQ8", ENGINE_HNSW}, {"SQ8,RFlat", ENGINE_OPAQUE},   {"IVF16,PQ24x4fs", ENGINE_OPAQUE},
+                 {"PQ128x4fs", ENGINE_OPAQUE}};
+    engine_class_t class;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        index_config_t config = engine_config(cases[i].factory, 0, CONFIG_METRIC_l2);
+        assert_ok(engine_config_class(&config, &class, &err), err);
+        assert_int_equal(class, cases[i].class);
+    }
+    index_config_t config = engine_config("PQ1009", 0, CONFIG_METRIC_l2);
+    assert_fails(engine_config_class(&config, &class, &err), DFAISS_ERR_CONFIG, err, "PQ1009");
+    config = engine_config("PQ7", 32, CONFIG_METRIC_l2);
+    assert_fails(engine_config_class(&config, &class, &err), DFAISS_ERR_CONFIG, err, "\"PQ7\" for dim 32");
+}
+
 static void training_asks_for_enough_vectors(void **state) {
     (void)state;
     dfaiss_error_t err;
@@ -300,6 +322,7 @@ int main(void) {
         cmocka_unit_test(refusals_name_key_and_reason),
         cmocka_unit_test(missing_numbers_are_named),
         cmocka_unit_test(classes_and_sizes_are_known),
+        cmocka_unit_test(classes_are_known_without_a_dimension),
         cmocka_unit_test(training_asks_for_enough_vectors),
         cmocka_unit_test(training_can_be_cancelled),
         cmocka_unit_test(templates_come_back),
