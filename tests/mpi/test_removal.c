@@ -317,6 +317,51 @@ static void test_searches_beside_removals(void **state) {
     }
 }
 
+/* Whether rows were found that had gone when what they bring along was asked for: then they bring nothing. */
+static bool meet_rows_that_go(int round) {
+    expected_t expected;
+    const char *index = "going";
+    bool met = false;
+    dfaiss_request_t *request = NULL;
+    dfaiss_search_options_t options = {.metadata = true, .embeddings = true};
+    if (job.number == 0)
+        fill(index, flat_config, &expected);
+    api_barrier();
+    if (job.number == 1)
+        assert_ok(dfaiss_search_start(job.client, 1, &index, 1, DIM, queries, BATCH, &options, &request, &job.error), job.error);
+    api_barrier();
+    if (job.number == 0) {
+        usleep(1000 * (unsigned)round); /* the search is likely to have been answered, but nobody has looked at that */
+        assert_ok(dfaiss_remove_matching(job.client, index, "year >= 0", NULL, &job.error), job.error);
+    }
+    api_barrier();
+    if (job.number == 1) {
+        dfaiss_result_t *result = NULL;
+        assert_ok(dfaiss_request_wait(request, &result, &job.error), job.error);
+        int64_t found = dfaiss_result_count(result, 0);
+        for (int64_t hit = 0; hit < found; hit++) {
+            size_t size = 1;
+            (void)dfaiss_result_metadata(result, 0, hit, &size);
+            assert_int_equal(size, 0);
+            assert_null(dfaiss_result_embedding(result, 0, hit));
+        }
+        met = found > 0;
+        dfaiss_result_destroy(result);
+    }
+    api_share(1, &met, sizeof met);
+    if (job.number == 0)
+        api_drop(index);
+    return met;
+}
+
+static void test_rows_that_go_bring_nothing(void **state) {
+    (void)state;
+    enum { ROUNDS = 100 };
+    int round = 0;
+    while (job.clients > 1 && !meet_rows_that_go(round))
+        assert_true(++round < ROUNDS);
+}
+
 static int run_alone(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_remove),
@@ -331,6 +376,7 @@ static int run_alone(void) {
 static int run_together(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_searches_beside_removals),
+        cmocka_unit_test(test_rows_that_go_bring_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
