@@ -32,9 +32,12 @@ static dfaiss_status_t list(server_t *server, bytes_writer_t *body, dfaiss_error
 }
 
 void request_list(server_t *server, request_t *request) {
+    char nothing[MESSAGE_NAME];
     dfaiss_error_t error = {0};
     bytes_writer_t body = {0};
-    dfaiss_status_t status = list(server, &body, &error);
+    dfaiss_status_t status = message_named_decode(MESSAGE_LIST, request->message.body, request->message.body_size, nothing, &error);
+    if (status == DFAISS_OK)
+        status = list(server, &body, &error);
     request_answer(server, request, status, &error, &body, NULL, 0);
     bytes_writer_destroy(&body);
 }

@@ -1,5 +1,6 @@
 /* How it ends: SHUTDOWN takes the indexes from memory, and every later request is refused. The servers themselves end when all clients have left:
  * server 0 waits until no server has begun anything that is still under way, since the others take part in it, and then tells all to stop. */
+#include "message/named.h"
 #include "server/server_internal.h"
 
 static void local_end_well(server_t *server, operation_t *operation) {
@@ -18,6 +19,15 @@ static operation_t *find_own_part(server_t *server, operation_kind_t kind) {
 /* ---- SHUTDOWN ---- */
 
 void request_shutdown(server_t *server, request_t *request) {
+    char nothing[MESSAGE_NAME];
+    dfaiss_error_t error = {0};
+    dfaiss_status_t status = message_named_decode(MESSAGE_SHUTDOWN, request->message.body, request->message.body_size, nothing, &error);
+    if (status == DFAISS_OK && (nothing[0] || server->number != 0))
+        status = message_malformed(MESSAGE_SHUTDOWN, &error);
+    if (status != DFAISS_OK) {
+        request_answer(server, request, status, &error, NULL, NULL, 0);
+        return;
+    }
     server->closed = true;
     server->shutdown = request;
 }
