@@ -35,5 +35,10 @@ dfaiss_status_t hosted_change(server_t *server, hosted_t *hosted, dfaiss_error_t
     if (hosted->lease)
         return DFAISS_OK;
     TRY(hosted_claim(server, hosted, false, err));
-    return check_basis(server, hosted, err);
+    dfaiss_status_t status = check_basis(server, hosted, err);
+    if (status != DFAISS_OK) {
+        lease_release(hosted->lease); /* the next one who wants to change it is told the same */
+        hosted->lease = NULL;
+    }
+    return status;
 }

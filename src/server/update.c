@@ -353,6 +353,7 @@ static dfaiss_status_t prepare(server_t *server, const request_t *request, updat
         *outcome = MESSAGE_ADD_NO_DIM;
         return DFAISS_OK;
     }
+    TRY(hosted_change(server, hosted, err));
     update_request_t *update = calloc(1, sizeof *update);
     if (!update)
         return error_memory(err, sizeof *update, "an update");

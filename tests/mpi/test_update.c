@@ -4,6 +4,7 @@
 #include "api_job.h"
 
 #include <math.h>
+#include <unistd.h>
 
 enum { DIM = 8, IDS = 600, BATCH = 60, ROUNDS = 20 };
 
@@ -250,6 +251,31 @@ static void test_wrong_updates(void **state) {
     api_drop("strict");
 }
 
+/* An index that another job is writing is not updated, however often that is tried. */
+static void test_index_of_another_job(void **state) {
+    (void)state;
+    static const char lease[] = "{\"format\": \"dfaiss lease\", \"version\": 1, \"host\": \"far\", \"pid\": 4242, \"machine\": \"another\", "
+                                "\"started\": 1, \"job\": \"99\", \"restart\": 0, \"since\": \"2026-01-01T12:00:00Z\", \"nonce\": \"none\"}";
+    const float vectors[DIM] = {0};
+    const int64_t ids[] = {7};
+    const dfaiss_batch_t batch = {.element = DFAISS_F32, .n = 1, .dim = DIM, .vectors = vectors, .ids = ids};
+    char path[sizeof job.storage + 32];
+    fill("leased", flat_config);
+    assert_ok(dfaiss_save_index(job.client, "leased", NULL, &job.error), job.error);
+    assert_ok(dfaiss_load_index(job.client, "leased", NULL, true, &job.error), job.error);
+    snprintf(path, sizeof path, "%s/leased/lease", job.storage);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fputs(lease, file) < 0, 0);
+    assert_int_equal(fclose(file), 0);
+    for (int i = 0; i < 2; i++)
+        assert_fails(dfaiss_update(job.client, "leased", &batch, &job.error), DFAISS_ERR_STATE, job.error, "is being written by process 4242");
+    assert_int_equal(unlink(path), 0);
+    assert_ok(dfaiss_update(job.client, "leased", &batch, &job.error), job.error);
+    assert_int_equal(api_ntotal("leased"), IDS);
+    api_drop("leased");
+}
+
 /* ---- several clients ---- */
 
 /* One updates, the others search. */
@@ -299,8 +325,13 @@ static void test_updates_beside_updates(void **state) {
 
 static int run_alone(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_update),       cmocka_unit_test(test_filters_after_an_update),    cmocka_unit_test(test_updates_are_balanced),
-        cmocka_unit_test(test_assigned_ids), cmocka_unit_test(test_first_vectors_by_an_update), cmocka_unit_test(test_wrong_updates),
+        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_filters_after_an_update),
+        cmocka_unit_test(test_updates_are_balanced),
+        cmocka_unit_test(test_index_of_another_job),
+        cmocka_unit_test(test_assigned_ids),
+        cmocka_unit_test(test_first_vectors_by_an_update),
+        cmocka_unit_test(test_wrong_updates),
     };
     return job.number == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }
