@@ -134,7 +134,7 @@ static bool says_anything(const restore_part_t *part) {
 }
 
 dfaiss_status_t restore_count_living(restore_t *restore, restore_part_t *part, spread_part_t *numbers) {
-    enum { BLOCKS = 256, LEAST_ROWS = 1024 };
+    enum { BLOCKS = 256, LEAST_ROWS = 64 };
     for (int64_t i = 0; i < part->file_count; i++) {
         restore_file_t *file = &part->files[i];
         TRY(restore_open(restore, file));

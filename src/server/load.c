@@ -1,50 +1,69 @@
-/* LOAD: an index from the storage, on as many servers as saved it. Server 0's builder reads the manifest and chooses the generation, the newest; each
- * server's builder verifies and reads its file of it. Where any of them finds damage, all give up what they have loaded, and server 0 chooses the
- * generation before: whatever is loaded in the end is one generation on all servers. */
+/* LOAD: an index from the storage, on any number of servers. Server 0's builder reads the manifest and chooses the generation, the newest, and which
+ * server gets which rows of it is planned (plan.c); each server's builder then verifies its share of the files and reads its rows. Where any of them
+ * finds damage, all give up what they have loaded, and server 0 chooses the generation before: whatever is loaded in the end is one generation on all
+ * servers. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "checkpoint/generation.h"
 #include "config/index_name.h"
 #include "message/load.h"
 #include "message/named.h"
 #include "server/override.h"
-#include "server/parts.h"
-#include "server/server_internal.h"
+#include "server/restoring.h"
 
 /* ---- a server's part ---- */
 
 typedef struct loading {
     job_t job;
     operation_t *operation;
-    char index[MESSAGE_NAME];
-    char *storage;
-    int64_t generation;
+    restoring_t restoring;
     bool own_ids;
     int64_t vectors; /* of the whole index */
     int64_t next_id;
     bytes_writer_t overrides; /* JSON of keys that have precedence over the file's */
     int server;
     int servers;
-    manifest_part_t part;
+    spread_t plan;
+    int64_t file_bytes; /* of the parts whose files this server has compared with their checksums */
     shard_content_t content;
 } loading_t;
 
 static void free_loading(loading_t *loading) {
     shard_content_clear(&loading->content);
-    manifest_clear_part(&loading->part);
+    restoring_clear(&loading->restoring);
+    spread_clear(&loading->plan);
     bytes_writer_destroy(&loading->overrides);
-    free(loading->storage);
     free(loading);
 }
 
-static dfaiss_status_t load_file(void *context, dfaiss_error_t *err) {
+static bool verifies(const loading_t *loading, int part) {
+    return spread_verifier(part, loading->restoring.count, loading->servers) == loading->server;
+}
+
+static dfaiss_status_t verify_files(loading_t *loading, dfaiss_error_t *err) {
+    const restoring_t *restoring = &loading->restoring;
+    for (int i = 0; i < restoring->count; i++) {
+        const manifest_part_t *part = &restoring->parts[i];
+        for (int64_t file = 0; verifies(loading, i) && file < part->file_count; file++)
+            TRY(manifest_verify_file(restoring->storage, restoring->index, &part->files[file], err));
+        loading->file_bytes += verifies(loading, i) ? (int64_t)manifest_part_bytes(part) : 0;
+    }
+    return DFAISS_OK;
+}
+
+/* Every file is compared with its checksum by one server, while others may be reading it: nobody is told of the index before all have ended. */
+static dfaiss_status_t load_files(void *context, dfaiss_error_t *err) {
     loading_t *loading = context;
-    return generation_read(loading->storage, loading->index, loading->generation, loading->server, loading->servers, &loading->part,
-                           &loading->content, err);
+    const restore_source_t source = restoring_source(&loading->restoring);
+    TRY(verify_files(loading, err));
+    TRY(restore_read(&source, &loading->plan, &loading->content, err));
+    for (int i = 0; i < source.servers; i++)
+        if (verifies(loading, i))
+            TRY(restore_inputs(&source, i, &loading->content.inputs, err));
+    return DFAISS_OK;
 }
 
 static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss_error_t *err) {
@@ -53,8 +72,8 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     team_t *own;
     /* A storage may have been moved or copied: the next generation belongs where this one was found. */
     if (content->config->index_storage_dir[0])
-        snprintf(content->config->index_storage_dir, sizeof content->config->index_storage_dir, "%s", loading->storage);
-    TRY(override_apply(content->config, (const char *)loading->overrides.data, loading->overrides.size, loading->index, err));
+        snprintf(content->config->index_storage_dir, sizeof content->config->index_storage_dir, "%s", loading->restoring.storage);
+    TRY(override_apply(content->config, (const char *)loading->overrides.data, loading->overrides.size, loading->restoring.index, err));
     TRY(hosted_team(server, content->config, &own, err));
     shard_restored_t restored = {
         .config = content->config,
@@ -66,25 +85,26 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
         .attributes = content->attributes,
         .living = content->living,
         .inputs = content->inputs,
+        .index_anew = content->indexed_anew,
     };
     int64_t expected = hosted_expected_rows(server, content->config, loading->vectors);
-    dfaiss_status_t status = shard_restore(loading->index, &restored, expected, server->number, own ? own : server->team, &shard, err);
+    dfaiss_status_t status = shard_restore(loading->restoring.index, &restored, expected, server->number, own ? own : server->team, &shard, err);
     if (status != DFAISS_OK) {
         team_destroy(own);
         return status;
     }
     *content = (shard_content_t){0};
     hosted_t *hosted;
-    TRY(hosted_add(server, loading->index, shard, own, &hosted, err));
+    TRY(hosted_add(server, loading->restoring.index, shard, own, &hosted, err));
     hosted->own_ids = loading->own_ids;
     hosted->saved_vectors = loading->vectors;
     hosted->next_id = loading->next_id;
     hosted->incarnation = loading->operation->number;
-    hosted->file_bytes = (int64_t)manifest_part_bytes(&loading->part);
+    hosted->file_bytes = loading->file_bytes;
     return DFAISS_OK;
 }
 
-static void file_loaded(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
+static void files_loaded(server_t *server, job_t *job, dfaiss_status_t status, const dfaiss_error_t *error) {
     loading_t *loading = job->context;
     operation_t *operation = loading->operation;
     dfaiss_error_t failure = *error;
@@ -94,30 +114,26 @@ static void file_loaded(server_t *server, job_t *job, dfaiss_status_t status, co
     operation_local_end(server, operation, status, &failure);
 }
 
-/* The argument: index, storage, overrides, generation, own ids, vectors, next id, then the part of every server. */
+/* The argument: the generation, overrides, own ids, vectors, next id, then the plan of every server. */
 static dfaiss_status_t decode(server_t *server, const operation_t *operation, loading_t *loading, dfaiss_error_t *err) {
-    char storage[PATH_MAX];
     bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
-    bytes_get_string(&in, loading->index, sizeof loading->index);
-    bytes_get_string(&in, storage, sizeof storage);
+    TRY(restoring_get(&in, &loading->restoring, err));
     size_t size;
     const void *overrides = bytes_get_block(&in, &size);
     bytes_put(&loading->overrides, overrides, size);
-    loading->generation = bytes_get_i64(&in);
     loading->own_ids = bytes_get_u8(&in) != 0;
     loading->vectors = bytes_get_i64(&in);
     loading->next_id = bytes_get_i64(&in);
     for (int i = 0; i < server->servers; i++) {
-        manifest_part_t part = {0};
-        TRY(parts_get(&in, &part, err));
+        spread_t plan = {0};
+        TRY(spread_get(&in, &plan, err));
         if (i == server->number)
-            loading->part = part;
+            loading->plan = plan;
         else
-            manifest_clear_part(&part);
+            spread_clear(&plan);
     }
-    loading->storage = strdup(storage);
-    if (!loading->storage || loading->overrides.failed)
-        return error_memory(err, strlen(storage) + 1, "loading");
+    if (loading->overrides.failed)
+        return error_memory(err, size, "loading");
     return bytes_reader_done(&in) ? DFAISS_OK : message_malformed(MESSAGE_LOAD, err);
 }
 
@@ -134,7 +150,7 @@ void operation_load(server_t *server, operation_t *operation) {
     loading->operation = operation;
     loading->server = server->number;
     loading->servers = server->servers;
-    loading->job = (job_t){.work = load_file, .done = file_loaded, .context = loading};
+    loading->job = (job_t){.work = load_files, .done = files_loaded, .context = loading};
     job_submit(server, &loading->job);
 }
 
@@ -147,14 +163,12 @@ typedef struct finding {
     message_load_t asked; /* overrides lie in the request's message */
     char *storage;        /* where it is looked for */
     manifest_t manifest;
-    int64_t left; /* generations that are not tried yet, the oldest ones */
-    bytes_writer_t argument;
+    int64_t left;          /* generations that are not tried yet, the oldest ones */
     dfaiss_error_t damage; /* of the generations that were tried */
 } finding_t;
 
 static void free_finding(finding_t *finding) {
     manifest_clear(&finding->manifest);
-    bytes_writer_destroy(&finding->argument);
     free(finding->storage);
     free(finding);
 }
@@ -175,25 +189,17 @@ static dfaiss_status_t check_overrides(const finding_t *finding, const manifest_
     return status;
 }
 
-static dfaiss_status_t encode(const server_t *server, finding_t *finding, const manifest_generation_t *generation, dfaiss_error_t *err) {
-    const char *index = finding->asked.index;
-    bytes_writer_t *argument = &finding->argument;
-    bytes_writer_destroy(argument);
-    *argument = (bytes_writer_t){0};
-    if (generation->servers != server->servers)
-        return error_set(err, DFAISS_ERR_ARG, index, "index '%s' was saved by %d servers; this job has %d: start it with --servers %d", index,
-                         generation->servers, server->servers, generation->servers);
-    TRY(check_overrides(finding, generation, err));
-    bytes_put_string(argument, index);
-    bytes_put_string(argument, finding->storage);
+static dfaiss_status_t encode(const server_t *server, const finding_t *finding, const spread_t *plans, bytes_writer_t *argument,
+                              dfaiss_error_t *err) {
+    const manifest_generation_t *generation = &finding->manifest.generations[finding->left];
+    restoring_put(argument, finding->asked.index, finding->storage, generation);
     bytes_put_block(argument, finding->asked.overrides, finding->asked.overrides_size);
-    bytes_put_i64(argument, generation->number);
     bytes_put_u8(argument, generation->own_ids);
     bytes_put_i64(argument, generation->vectors);
     bytes_put_i64(argument, generation->next_id);
-    for (int64_t i = 0; i < generation->part_count; i++)
-        parts_put(argument, &generation->parts[i]);
-    return DFAISS_OK;
+    for (int i = 0; i < server->servers; i++)
+        spread_put(argument, &plans[i]);
+    return argument->failed ? error_memory(err, argument->size, "loading") : DFAISS_OK;
 }
 
 /* ---- one generation after the other, the newest first ---- */
@@ -256,18 +262,38 @@ static void generation_loaded(server_t *server, operation_t *operation, void *co
         request_fail_and_drop(server, request, &operation->error);
 }
 
+static void generation_planned(server_t *server, dfaiss_status_t status, const dfaiss_error_t *failure, spread_t *plans, void *context) {
+    finding_t *finding = context;
+    bytes_writer_t argument = {0};
+    dfaiss_error_t error = *failure;
+    if (status == DFAISS_OK)
+        status = encode(server, finding, plans, &argument, &error);
+    for (int i = 0; plans && i < server->servers; i++)
+        spread_clear(&plans[i]);
+    free(plans);
+    if (status == DFAISS_OK) {
+        operation_start(server, OPERATION_LOAD, &argument, NULL, 0, generation_loaded, finding);
+        return;
+    }
+    bytes_writer_destroy(&argument);
+    if (status != DFAISS_ERR_CHECKPOINT) {
+        refuse_finding(server, finding, status, &error);
+        return;
+    }
+    note_damage(finding, &error);
+    try_next(server, finding);
+}
+
 static void start_loading(server_t *server, finding_t *finding) {
-    bytes_writer_t argument = finding->argument;
-    finding->argument = (bytes_writer_t){0};
     finding->left--;
-    operation_start(server, OPERATION_LOAD, &argument, NULL, 0, generation_loaded, finding);
+    plan_start(server, finding->asked.index, finding->storage, &finding->manifest.generations[finding->left], generation_planned, finding);
 }
 
 static void try_next(server_t *server, finding_t *finding) {
     dfaiss_error_t error = {0};
     dfaiss_status_t status = DFAISS_ERR_CHECKPOINT;
     if (finding->left > 0)
-        status = encode(server, finding, &finding->manifest.generations[finding->left - 1], &error);
+        status = check_overrides(finding, &finding->manifest.generations[finding->left - 1], &error);
     else
         error = finding->damage;
     if (status == DFAISS_OK)
@@ -294,7 +320,7 @@ static void manifest_was_read(server_t *server, job_t *job, dfaiss_status_t stat
     finding->left = finding->manifest.count;
     const manifest_generation_t *newest = status == DFAISS_OK ? manifest_newest(&finding->manifest) : NULL;
     if (newest)
-        status = encode(server, finding, newest, &error);
+        status = check_overrides(finding, newest, &error);
     else if (status == DFAISS_OK)
         status = error_set(&error, DFAISS_ERR_NOT_FOUND, index, "index '%s' has no generation in %s", index, finding->storage);
     if (status != DFAISS_OK)

@@ -11,6 +11,7 @@
 
 static const operation_type_t operation_types[OPERATION_COUNT] = {
     [OPERATION_CREATE] = {"create", operation_create, NULL},
+    [OPERATION_SURVEY] = {"survey", operation_survey, NULL},
     [OPERATION_LOAD] = {"load", operation_load, NULL},
     [OPERATION_PREPARE] = {"prepare", operation_prepare, NULL},
     [OPERATION_DRAW] = {"draw", operation_draw, operation_draw_merge},

@@ -120,6 +120,7 @@ typedef struct operation_type {
 
 typedef enum operation_kind {
     OPERATION_CREATE,
+    OPERATION_SURVEY,
     OPERATION_LOAD,
     OPERATION_PREPARE,
     OPERATION_DRAW,
@@ -192,6 +193,7 @@ const operation_type_t *operation_type(uint32_t kind);
 
 /* The parts of operations, a file each. */
 void operation_create(server_t *server, operation_t *operation);
+void operation_survey(server_t *server, operation_t *operation);
 void operation_load(server_t *server, operation_t *operation);
 void operation_prepare(server_t *server, operation_t *operation);
 void operation_draw(server_t *server, operation_t *operation);

@@ -107,6 +107,7 @@ dfaiss_status_t shard_restore(const char *name, const shard_restored_t *restored
         shard->template = restored->template;
         shard->store = restored->store;
         shard->built = engine_store_rows(restored->store);
+        shard->flush_target = restored->index_anew > 0 ? shard->built + restored->index_anew : 0;
     }
     shard_take_living(shard, restored->living);
     shard->inputs = restored->inputs;

@@ -34,6 +34,7 @@ typedef struct shard_restored {
     attribute_schema_t *schema;      /* of the configuration */
     attribute_columns_t *attributes; /* of that schema, for all rows; NULL where it has no fields */
     bitmap_t *living;                /* bits of the rows that were not removed; NULL: none was */
+    int64_t index_anew;              /* rows behind those of the store that are indexed at once, without waiting for more */
     inputs_t inputs;                 /* which rows of which input they are */
 } shard_restored_t;
 

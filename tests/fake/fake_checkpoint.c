@@ -5,7 +5,7 @@
  */
 #include <pthread.h>
 
-#include "checkpoint/shard_file.h"
+#include "checkpoint/restore.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -33,6 +33,34 @@ dfaiss_status_t __wrap_shard_file_save(const char *path, const shard_content_t *
 dfaiss_status_t __wrap_shard_file_read(const char *path, shard_content_t *content, dfaiss_error_t *err) {
     pthread_mutex_lock(&lock);
     dfaiss_status_t status = __real_shard_file_read(path, content, err);
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+dfaiss_status_t __real_restore_read(const restore_source_t *source, const spread_t *plan, shard_content_t *content, dfaiss_error_t *err);
+dfaiss_status_t __real_restore_survey(const restore_source_t *source, int part, restore_survey_t *out, dfaiss_error_t *err);
+dfaiss_status_t __real_restore_inputs(const restore_source_t *source, int part, inputs_t *inputs, dfaiss_error_t *err);
+dfaiss_status_t __wrap_restore_read(const restore_source_t *source, const spread_t *plan, shard_content_t *content, dfaiss_error_t *err);
+dfaiss_status_t __wrap_restore_survey(const restore_source_t *source, int part, restore_survey_t *out, dfaiss_error_t *err);
+dfaiss_status_t __wrap_restore_inputs(const restore_source_t *source, int part, inputs_t *inputs, dfaiss_error_t *err);
+
+dfaiss_status_t __wrap_restore_read(const restore_source_t *source, const spread_t *plan, shard_content_t *content, dfaiss_error_t *err) {
+    pthread_mutex_lock(&lock);
+    dfaiss_status_t status = __real_restore_read(source, plan, content, err);
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+dfaiss_status_t __wrap_restore_survey(const restore_source_t *source, int part, restore_survey_t *out, dfaiss_error_t *err) {
+    pthread_mutex_lock(&lock);
+    dfaiss_status_t status = __real_restore_survey(source, part, out, err);
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+dfaiss_status_t __wrap_restore_inputs(const restore_source_t *source, int part, inputs_t *inputs, dfaiss_error_t *err) {
+    pthread_mutex_lock(&lock);
+    dfaiss_status_t status = __real_restore_inputs(source, part, inputs, err);
     pthread_mutex_unlock(&lock);
     return status;
 }

@@ -405,6 +405,23 @@ dfaiss_status_t engine_store_restore_list(engine_store_t *store, int64_t list, i
     return DFAISS_OK;
 }
 
+/* Its graphs are not cut. */
+dfaiss_status_t engine_graph_codes(const engine_template_t *template, int64_t rows, size_t size, engine_graph_codes_t *out, dfaiss_error_t *err) {
+    (void)template;
+    (void)rows;
+    (void)size;
+    (void)out;
+    return error_set(err, DFAISS_ERR_UNSUPPORTED, "segment", "segments of the fake engine have no codes");
+}
+
+dfaiss_status_t engine_decode(const engine_template_t *template, int64_t n, const uint8_t *codes, float *out, dfaiss_error_t *err) {
+    (void)template;
+    (void)n;
+    (void)codes;
+    (void)out;
+    return error_set(err, DFAISS_ERR_UNSUPPORTED, "segment", "segments of the fake engine have no codes");
+}
+
 dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *bytes, size_t size, int64_t rows, dfaiss_error_t *err) {
     if (size != vector_bytes(store, rows) + CHECKSUM_BYTES)
         return error_set(err, DFAISS_ERR_CHECKPOINT, "segment", "a segment of %lld vectors has %zu bytes", (long long)rows, size);
