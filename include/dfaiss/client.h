@@ -3,14 +3,18 @@
  * Not collective: every client works for itself, and several work on the same indexes at once. All calls with one client come from one thread. Unless
  * a call says otherwise it blocks until the servers have answered.
  *
- * Every call returns a status, and may fail with DFAISS_ERR_ARG (an argument out of its range; the text names the value), DFAISS_ERR_NOT_FOUND (no
- * index of that name in the servers' memory), DFAISS_ERR_STATE (the servers were shut down), DFAISS_ERR_MEMORY, DFAISS_ERR_MPI, DFAISS_ERR_PEER (an
- * answer was not understood) and DFAISS_ERR_TIMEOUT; what else may happen stands with the call. On failure outputs are untouched and the servers are
- * as before, unless the call says otherwise; after DFAISS_ERR_TIMEOUT they may still do what was asked. After DFAISS_ERR_MPI or DFAISS_ERR_PEER, or
- * where after DFAISS_ERR_TIMEOUT MPI may still read what a call had been given, the client is broken: every later call fails alike, and memory that
- * was lent to it stays lent until the world is destroyed.
+ * Every call returns a status, and may fail with DFAISS_ERR_ARG (an argument out of its range, or NULL where none may be; the text names it with its
+ * value), DFAISS_ERR_NOT_FOUND (no index of that name in the servers' memory), DFAISS_ERR_STATE (the servers were shut down), DFAISS_ERR_MEMORY,
+ * DFAISS_ERR_MPI, DFAISS_ERR_PEER (an answer was not understood) and DFAISS_ERR_TIMEOUT; what else may happen stands with the call. Calls that change
+ * an index (add, update, remove, save, drop) may fail with DFAISS_ERR_STATE also where servers of another job change it, or have saved it
+ * since it was loaded. On failure outputs are untouched and the servers are as before, unless the call says otherwise; after DFAISS_ERR_TIMEOUT they
+ * may still do what was asked. A client is broken when MPI, or its connection, has failed, when a message came that is no answer, and when after
+ * DFAISS_ERR_TIMEOUT MPI may still read what a call had been given: every later call fails alike then, and memory that was lent stays lent until the
+ * world is destroyed. The world can have another client instead.
  *
- * `index` is the name of an index: 1 to 200 letters, digits, '.', '_' or '-', not starting with '.' or '-'. `err` may be NULL everywhere.
+ * Parameters: `index` is the name of an index, 1 to 200 letters, digits, '.', '_' or '-', not starting with '.' or '-'. `err` is an optional text,
+ * filled on failure alone; NULL is fine everywhere. What is const is borrowed for the call. Other pointers are outputs, which must not be NULL unless
+ * it says so, and are written on success alone.
  */
 #ifndef DFAISS_CLIENT_H
 #define DFAISS_CLIENT_H
@@ -31,7 +35,8 @@ typedef struct dfaiss_client dfaiss_client_t;
 
 typedef struct dfaiss_client_options {
     double timeout;      /* seconds that a call may wait for an answer, that of a search or an add too; 0: no limit */
-    double long_timeout; /* the same for calls that train, index, save, load, drop, remove, list ids, bring centroids or shut down; 0: no limit */
+    double long_timeout; /* the same for calls that train, index, save, load, drop, update, remove, list ids, bring centroids or shut down, and for an
+                            add that waits until a server has less to index; 0: no limit */
 } dfaiss_client_options_t;
 
 /* Makes the client of a client rank. options NULL: time-outs of 300 s and none. One client a world; DFAISS_ERR_STATE where it has one, or this rank
@@ -46,7 +51,7 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_connect(const char *listen_file
                                                          dfaiss_error_t *err);
 /* How many servers there are. */
 DFAISS_API int dfaiss_client_servers(const dfaiss_client_t *client);
-/* Waits for what is under way, then frees it, and with it the requests that nobody has waited for. NULL is fine. */
+/* Waits for what is under way, each for as long as it may take, then frees it, and with it the requests that nobody has waited for. NULL is fine. */
 DFAISS_API void dfaiss_client_destroy(dfaiss_client_t *client);
 
 /* ---- indexes ---- */
@@ -58,10 +63,12 @@ typedef struct dfaiss_create_options {
 } dfaiss_create_options_t;
 
 /* Makes an empty index on all servers. config is copied; its dim 0: that of the first vectors added. options NULL: all zero.
- * DFAISS_ERR_EXISTS, DFAISS_ERR_CONFIG. */
+ * DFAISS_ERR_EXISTS (in memory, or in the storage without `overwrite`), DFAISS_ERR_CONFIG (keys that do not go together; DFAISS_ERR_UNSUPPORTED where
+ * this build cannot do what they ask). */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_create_index(dfaiss_client_t *client, const char *index, const dfaiss_config_t *config,
                                                               const dfaiss_create_options_t *options, dfaiss_error_t *err);
-/* Removes an index from the servers and from the storage. DFAISS_ERR_IO where files cannot be removed. */
+/* Removes an index from the servers and from the storage; one that is in the storage alone too. Whoever searches it meanwhile gets an answer, or
+ * DFAISS_ERR_NOT_FOUND. DFAISS_ERR_IO where files cannot be removed: it has left memory then, and can be dropped again. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_drop_index(dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
 
 /* Writes a checkpoint, in any state, and makes it the newest generation of the index: *generation (may be NULL) is its number. Searches and adds go
@@ -75,10 +82,10 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_save_index(dfaiss_client_t *cli
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_load_index(dfaiss_client_t *client, const char *index, const dfaiss_config_t *overrides, bool force,
                                                             dfaiss_error_t *err);
 
-/* The configuration of an index in memory, whole: *config is the caller's. */
+/* The configuration of an index in memory, whole: *config is the caller's (dfaiss_config_destroy). */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_config(dfaiss_client_t *client, const char *index, dfaiss_config_t **config,
                                                             dfaiss_error_t *err);
-/* The names of the indexes in memory, in alphabetical order: *names is one block, malloc'ed and the caller's (free). */
+/* The names of the *count indexes in memory, in alphabetical order: *names is one block, malloc'ed and the caller's (free). */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_list_indexes(dfaiss_client_t *client, char ***names, int64_t *count, dfaiss_error_t *err);
 
 /* ---- vectors ---- */
@@ -91,7 +98,7 @@ typedef enum dfaiss_element { DFAISS_F32, DFAISS_F16, DFAISS_U8, DFAISS_I8 } dfa
 typedef struct dfaiss_column {
     const char *name;
     const int64_t *integers;
-    const double *floats;
+    const double *floats;       /* NaN in it: no value */
     const char *const *strings; /* NULL in it: no value */
     const bool *booleans;
 } dfaiss_column_t;
@@ -116,7 +123,8 @@ typedef struct dfaiss_batch {
  *
  * DFAISS_ERR_DATA (a component is not finite), DFAISS_ERR_ARG (another dimension; ids where none belong, or none where they do; an id negative or
  * twice; a column that is no attribute of the index): nothing is added then. An id that an earlier call added is not looked for: use dfaiss_update.
- * Blocks while the server is more than `buffer_bsz` vectors behind with indexing. */
+ * Blocks while the server is more than `buffer_bsz` vectors behind with indexing, at most long_timeout seconds. DFAISS_ERR_MEMORY where a server has
+ * no room for them. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out,
                                                      dfaiss_error_t *err);
 
@@ -126,9 +134,9 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add(dfaiss_client_t *client, co
  * they be there beside the new ones. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_update(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, dfaiss_error_t *err);
 
-/* Removes the vectors of n ids, or those that match a filter expression; *removed (may be NULL) is how many there were. Searches begun afterwards do
- * not find them; memory is freed by and by. DFAISS_ERR_ARG: an id negative or twice, or an expression that is wrong (text and `where` say at which
- * place). */
+/* Removes the vectors of n >= 0 ids (in any order; those that there are not are passed over), or those that match a filter expression, as of
+ * dfaiss_search; *removed (may be NULL) is how many there were. Searches begun afterwards do not find them; memory is freed by and by.
+ * DFAISS_ERR_ARG: an id negative or twice, or an expression that is wrong (text and `where` say at which place). */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_remove_ids(dfaiss_client_t *client, const char *index, int64_t n, const int64_t *ids,
                                                             int64_t *removed, dfaiss_error_t *err);
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_remove_matching(dfaiss_client_t *client, const char *index, const char *filter, int64_t *removed,
@@ -156,9 +164,10 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_train(dfaiss_client_t *client, 
 /* The same without waiting: returns when training has begun. How it ends, dfaiss_wait_state tells. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_train_start(dfaiss_client_t *client, const char *index, dfaiss_error_t *err);
 
+/* The state of all servers together, now. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_state(dfaiss_client_t *client, const char *index, dfaiss_state_t *state, dfaiss_error_t *err);
-/* Waits at most timeout seconds (0: no limit) for a state, or a later one. DFAISS_ERR_TIMEOUT; where the last training that had begun, or indexing,
- * has failed: that failure. */
+/* Waits for a state, or a later one: at most timeout seconds, whatever the client's are (0: no limit but theirs for each look). DFAISS_ERR_TIMEOUT;
+ * where the last training that had begun, or indexing, has failed: that failure. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_wait_state(dfaiss_client_t *client, const char *index, dfaiss_state_t state, double timeout,
                                                             dfaiss_error_t *err);
 
@@ -169,7 +178,7 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_flush(dfaiss_client_t *client, 
 /* ---- searching ---- */
 
 typedef struct dfaiss_search_options {
-    int64_t nprobe;     /* inverted lists probed, or efSearch of HNSW; 0: as configured (a range search: all lists) */
+    int64_t nprobe;     /* inverted lists probed, or efSearch of HNSW; 0: as configured (a range search: all lists); more than there are: all */
     const char *filter; /* an expression over attributes that hits must match; NULL: none */
     bool metadata;      /* bring the hits' metadata */
     bool embeddings;    /* bring the hits' vectors */
@@ -177,7 +186,8 @@ typedef struct dfaiss_search_options {
 
 /* Searches the k nearest of each query, over one index or several at once, in any state.
  *
- *   indexes      in,  char *[index_count]: names; of the same metric where there are several
+ *   indexes      in,  char *[index_count]: 1 to 1024 names; of the same metric where there are several
+ *   nq, dim      in,  queries, at least 1, and their dimension, that of each index
  *   queries      in,  float[nq][dim], row-major, finite; borrowed for the call
  *   k            in,  1 to 2^20
  *   options      in,  NULL: all zero
@@ -197,7 +207,7 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_search(dfaiss_client_t *client,
 /* Searches all vectors within a radius: squared L2 distances below it, or inner products above it (cosine: of the normalised vectors). Otherwise as
  * dfaiss_search, but that HNSW indexes have their codes scanned.
  *
- *   radius       in,  finite
+ *   radius       in,  finite; a negative one is no mistake, and for L2 finds nothing
  *   limit        in,  1 to 2^20: hits that a query has at most, the best ones; dfaiss_result_truncated says where there were more
  *
  * DFAISS_ERR_UNSUPPORTED: this kind of index cannot do it (fast-scan, refine, ...); kind and call are named. */
@@ -207,7 +217,8 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_range_search(dfaiss_client_t *c
 
 /* ---- calls under way ---- */
 
-/* A search or an add that is under way. What was lent to it stays lent until it has ended. Requests of one client may end in any order. */
+/* A search or an add that is under way; dfaiss_request_wait frees it, or the end of its client. Queries, and all arrays of a batch, stay lent to it,
+ * and ids_out with them, until it has ended; names, options and columns do not. Requests of one client may end in any order. */
 typedef struct dfaiss_request dfaiss_request_t;
 
 /* As dfaiss_search and dfaiss_add, but they return when the request is on its way (an add may wait for a server that has too much under way). */
@@ -217,9 +228,11 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_search_start(dfaiss_client_t *c
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_add_start(dfaiss_client_t *client, const char *index, const dfaiss_batch_t *batch, int64_t *ids_out,
                                                            dfaiss_request_t **out, dfaiss_error_t *err);
 
-/* Goes on with everything that is under way, without blocking; *done: dfaiss_request_wait will not block. */
+/* Goes on with everything that is under way with this client, without blocking; *done: dfaiss_request_wait will not block. How the request has ended,
+ * that tells, too: here DFAISS_ERR_ARG alone. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_request_test(dfaiss_request_t *request, bool *done, dfaiss_error_t *err);
-/* Waits for the end of a request, gives its outcome and frees it, in any case. *result (NULL for an add): the caller's on success. */
+/* Waits for the end of a request, gives its outcome and frees it, in any case: there is no second wait. *result (NULL for an add, or where nobody
+ * wants it) is the caller's on success; dfaiss_result_destroy. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_request_wait(dfaiss_request_t *request, dfaiss_result_t **result, dfaiss_error_t *err);
 
 /* ---- what the servers tell, and settings ---- */
@@ -234,9 +247,9 @@ DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_ids(dfaiss_client_t *client
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_centroids(dfaiss_client_t *client, const char *index, int server, float **centroids,
                                                                int64_t *lists, int64_t *dim, dfaiss_error_t *err);
 
-/* Sets what searches of all clients use from now on, and what a later save keeps: 1 to 2^20. */
+/* Sets what searches of all clients with this index use from now on, and what a later save keeps: 1 to 2^20. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_set_nprobe(dfaiss_client_t *client, const char *index, int64_t nprobe, dfaiss_error_t *err);
-/* Sets the threads of every server, for all indexes: 1 to 4096. */
+/* Sets the threads of every server, for all indexes: 1 to 4096. Where one server cannot start them, others may have them. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_set_threads(dfaiss_client_t *client, int threads, dfaiss_error_t *err);
 
 /* One server, and one index on it. Bytes and counts since the server's start or the index's load. */
@@ -258,7 +271,7 @@ typedef struct dfaiss_statistics {
     double imbalance; /* vectors here over the average of the servers; 0 for an empty index */
 } dfaiss_statistics_t;
 
-/* statistics dfaiss_statistics_t[servers] out, by server. index NULL: of the servers alone, fields of an index 0. */
+/* statistics dfaiss_statistics_t[dfaiss_client_servers] out, by server. index NULL: of the servers alone, fields of an index 0. */
 DFAISS_API DFAISS_CHECKED dfaiss_status_t dfaiss_get_statistics(dfaiss_client_t *client, const char *index, dfaiss_statistics_t *statistics,
                                                                 dfaiss_error_t *err);
 

@@ -1,6 +1,7 @@
 /* What a search found: for each query its hits, best first.
  *
- * A result owns everything that it shows; what the calls return stays valid until it is destroyed. Not collective.
+ * A result owns everything that it shows; what the calls return stays valid until it is destroyed. Not collective; any number of threads may read a
+ * result. The calls cannot fail: a result is needed (not NULL), and a query and a hit that there are.
  */
 #ifndef DFAISS_RESULT_H
 #define DFAISS_RESULT_H
@@ -35,7 +36,8 @@ DFAISS_API const int32_t *dfaiss_result_indexes(const dfaiss_result_t *result);
 DFAISS_API int64_t dfaiss_result_count(const dfaiss_result_t *result, int64_t query);
 /* There are more vectors within the radius than the limit of the range search; false for other searches. */
 DFAISS_API bool dfaiss_result_truncated(const dfaiss_result_t *result, int64_t query);
-/* The metadata of a hit (0 <= hit < count), and its *size in bytes; NULL and 0 where it has none or none were asked for. */
+/* The metadata of a hit (0 <= hit < count), and its *size in bytes; NULL and 0 where it has none or none were asked for. Any bytes: no zero ends
+ * them. */
 DFAISS_API const void *dfaiss_result_metadata(const dfaiss_result_t *result, int64_t query, int64_t hit, size_t *size);
 /* The vector of a hit, float[dim]: as it came, widened (cosine: normalised), and once it is indexed as the index gives it back, which is inexact for
  * kinds that compress. NULL where none were asked for, and for a hit that was removed or replaced meanwhile. */
