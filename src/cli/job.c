@@ -221,6 +221,10 @@ static dfaiss_status_t run(job_t *job, job_client_t *work, void *context, dfaiss
     /* MPICH reports failures of requests to the world's handler, whichever communicator they are of. */
     if (MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN) != MPI_SUCCESS)
         return error_set(err, DFAISS_ERR_MPI, "MPI_Comm_set_errhandler", "MPI does not take an error handler");
+    int size = 0;
+    if (MPI_Comm_size(MPI_COMM_WORLD, &size) != MPI_SUCCESS)
+        return mpi_failed("MPI_Comm_size", err);
+    TRY(launch_check_size(size, err));
     TRY(world_create_undecided(MPI_COMM_WORLD, decide, job, &world, err));
     dfaiss_status_t status = work_in_role(job, world, work, context, err);
     dfaiss_world_destroy(world);

@@ -16,10 +16,14 @@
 #include "cli/relay.h"
 #include "cli/report.h"
 
-/* Set in every rank by Open MPI's mpirun, by MPICH's, and by srun with --mpi=pmix or pmi2. (SLURM_PROCID alone says nothing: a batch script has it.)
+/* Set in every rank by Open MPI's mpirun, by MPICH's, and by srun with --mpi=pmix or pmi2. (SLURM_PROCID alone says nothing of MPI: a batch script
+ * has it, too.)
  */
-static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
 static const char *const launcher_variables[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "PMI_FD"};
+
+/* How many ranks they are. The last one is set by srun, with MPI or without, and not in a batch script. */
+static const char *const size_variables[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
 
 /* Set in the ranks of a job that launch_job started. */
 static const char checked_variable[] = "DFAISS_INPUT_CHECKED";
@@ -36,6 +40,29 @@ int launch_rank(void) {
         if (getenv(rank_variables[i]))
             return atoi(getenv(rank_variables[i]));
     return 0;
+}
+
+/* Ranks that were started together, as the launcher says; 0 where it does not. */
+static int launched_ranks(void) {
+    for (size_t i = 0; i < sizeof size_variables / sizeof size_variables[0]; i++)
+        if (getenv(size_variables[i]))
+            return atoi(getenv(size_variables[i]));
+    return 0;
+}
+
+dfaiss_status_t launch_check_size(int size, dfaiss_error_t *err) {
+    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int length = 0, launched = launched_ranks();
+    if (size > 1 || launched <= 1)
+        return DFAISS_OK;
+    if (MPI_Get_library_version(version, &length) != MPI_SUCCESS)
+        version[0] = 0;
+    version[strcspn(version, ",\n")] = 0;
+    return error_set(
+        err, DFAISS_ERR_MPI, "MPI_COMM_WORLD",
+        "%d ranks were started, but MPI connects none of them: start them with the mpirun of the MPI that dfaiss was built with (%s), or "
+        "with srun --mpi=pmix",
+        launched, version);
 }
 
 bool launch_input_checked(void) {
@@ -193,6 +220,11 @@ static dfaiss_status_t run_job(program_t *program, char *launcher, char *ranks, 
 
 dfaiss_status_t launch_job(program_t *program, int64_t servers, int64_t clients, dfaiss_error_t *err) {
     char launcher[PATH_MAX], self[PATH_MAX], ranks[24];
+    if (launched_ranks() > 1)
+        return error_set(
+            err, DFAISS_ERR_MPI, "srun",
+            "srun has started %d of these without MPI: start them with srun --mpi=pmix (srun --mpi=list shows what there is), or with mpirun",
+            launched_ranks());
     TRY(find_launcher(launcher, sizeof launcher, err));
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     if (length < 0)

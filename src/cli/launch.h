@@ -15,6 +15,10 @@
 /* Was this process started by mpirun, or by srun with an MPI plug-in? */
 bool launch_inside(void);
 
+/* Fails where the launcher has started more ranks than MPI, which has `size`, connects: then each of them would be a job of its own. Between MPI_Init
+ * and MPI_Finalize. */
+CHECKED dfaiss_status_t launch_check_size(int size, dfaiss_error_t *err);
+
 /* The rank that the launcher gave this process, known before MPI starts; 0 where there is no launcher or it does not say. */
 int launch_rank(void);
 

@@ -24,6 +24,7 @@ static const command_t commands[] = {
     {"bench", "measure a saved index: queries/s, latencies, recall", true, command_bench},
     {"remove", "remove vectors from a saved index", true, command_remove},
     {"serve", "serve programs that are started beside it", true, command_serve},
+    {"doctor", "look for what goes wrong on clusters, and say what to change", true, command_doctor},
 #endif
     {"inspect", "list the indexes of a storage, and verify their files", false, command_inspect},
     {"drop", "remove an index", false, command_drop},

@@ -25,6 +25,7 @@ command_function_t command_search;
 command_function_t command_bench;
 command_function_t command_remove;
 command_function_t command_serve;
+command_function_t command_doctor;
 command_function_t command_inspect;
 command_function_t command_drop;
 command_function_t command_version;

@@ -36,3 +36,10 @@ expect_said "--nprobe is '-1'"
 "$dfaiss" build --storage indexes --index two --config flat.json --data data/base.fbin --servers 2 --quiet > out
 run 0 srun --mpi=pmix --overcommit --nodes=2 --ntasks=4 "$dfaiss" search --storage indexes --index two --queries data/query.fbin --servers-per-node 1
 expect_output "index      two on 2 servers"
+
+# Where srun gives no MPI to the ranks, each of them would be a job of its own.
+run 1 srun --mpi=none --overcommit --nodes=2 --ntasks=2 "$dfaiss" search --storage indexes --index two --queries data/query.fbin
+grep -q "^dfaiss: srun has started 2 of these without MPI: start them with srun --mpi=pmix" err || fail "nothing is said of srun without MPI"
+[ "$(grep -c '^dfaiss: ' err)" = 1 ] || fail "more than one rank says so"
+run 0 srun --mpi=pmix --overcommit --nodes=2 --ntasks=4 "$dfaiss" doctor --storage indexes --config ivf.json --rows 2000
+expect_output "start      ok       4 ranks"

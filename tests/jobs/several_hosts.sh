@@ -36,3 +36,15 @@ on_hosts 4 "$dfaiss" search --storage indexes --index demo --queries data/query.
 expect_output "recall@10  1.0000"
 on_hosts 4 "$dfaiss" bench --storage indexes --index demo --queries data/query.fbin --batch 1 --seconds 0.05 --warmup 0 --json
 [ "$(grep -o "\"name\": \"${prefix}[123]\"" out | sort -u | wc -l)" = 3 ] || fail "not three hosts: $(cat out)"
+
+# The doctor sees three hosts, what lies between them, and a storage that is a different folder on one of them.
+on_hosts 4 "$dfaiss" doctor --storage indexes
+expect_output "start      ok       4 ranks on 3 hosts"
+grep -q "^network .* us a message ${prefix}1 to ${prefix}[23]$" out || fail "nothing is said of the network: $(cat out)"
+mkdir elsewhere
+code=0
+"$here/hosts.sh" run "${prefix}1" cd "$folder" "&&" "$mpirun" -q --host "${prefix}1,${prefix}2" --bind-to none --mca plm_rsh_agent "'$here/hosts.sh run'" \
+    --mca btl tcp,self --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0 -n 1 "$dfaiss" doctor --storage indexes : \
+    -n 1 --wdir "$folder/elsewhere" "$dfaiss" doctor --storage indexes > out 2> err || code=$?
+[ "$code" = 1 ] || fail "code $code instead of 1"
+expect_output "${prefix}2 does not see in indexes what ${prefix}1 wrote there"
