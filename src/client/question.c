@@ -167,9 +167,26 @@ static dfaiss_status_t read_outcome(question_t *question, dfaiss_error_t *err) {
     return message_outcome_decode(MESSAGE_ANSWER, &question->result, &question->status, &question->error, err);
 }
 
+/* The servers stop, and say why: nothing will be answered any more. */
+static void take_interruption(dfaiss_client_t *client, transport_message_t *message) {
+    dfaiss_error_t said = {0}, error = {0};
+    dfaiss_status_t why = DFAISS_OK;
+    bytes_reader_t in = bytes_reader(message->body, message->body_size);
+    dfaiss_status_t status = message_outcome_decode(MESSAGE_INTERRUPTED, &in, &why, &said, &error);
+    transport_message_clear(message);
+    if (status == DFAISS_OK)
+        client_break(client, DFAISS_ERR_INTERRUPTED, &said);
+    else
+        client_break(client, status, &error);
+}
+
 static void take_answer(dfaiss_client_t *client, transport_message_t *message) {
     dfaiss_error_t error;
     question_t *question = find_question(client, message);
+    if (message->kind == MESSAGE_INTERRUPTED) {
+        take_interruption(client, message);
+        return;
+    }
     if (message->kind != MESSAGE_ANSWER) {
         dfaiss_status_t status =
             error_set(&error, DFAISS_ERR_PEER, "", "rank %d sent a client a message of kind %s", message->source, message_kind_name(message->kind));

@@ -44,6 +44,8 @@ enum { MESSAGE_NAME = 256 }; /* an index's name with its final zero */
     X(SET_NPROBE)           \
     X(SET_THREADS)          \
     X(SHUTDOWN)             \
+    X(WISH)                 \
+    X(INTERRUPTED)          \
     X(ANSWER)               \
     X(SPREAD)               \
     X(GATHER)

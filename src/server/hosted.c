@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "server/server_internal.h"
 
 hosted_t *hosted_find(server_t *server, const char *name) {
@@ -55,6 +56,8 @@ dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, t
     snprintf(hosted->name, sizeof hosted->name, "%s", name);
     hosted->shard = shard;
     hosted->team = own;
+    hosted->mark = shard_mark(shard);
+    hosted->saved_at = clock_nanoseconds();
     LIST_APPEND(server->hosted, hosted);
     *out = hosted;
     return DFAISS_OK;

@@ -98,6 +98,7 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     TRY(hosted_add(server, loading->restoring.index, shard, own, &hosted, err));
     hosted->own_ids = loading->own_ids;
     hosted->saved_vectors = loading->vectors;
+    hosted->mark_generation = loading->restoring.generation;
     hosted->next_id = loading->next_id;
     hosted->incarnation = loading->operation->number;
     hosted->file_bytes = loading->file_bytes;

@@ -65,6 +65,9 @@ dfaiss_status_t dfaiss_serve(dfaiss_world_t *world, const dfaiss_server_options_
                                .bind = options->bind,
                                .port = options->port,
                                .connections = options->connections,
-                               .idle = options->idle};
+                               .idle = options->idle,
+                               .wish = options->wish,
+                               .wish_ended = options->wish_ended,
+                               .context = options->context};
     return server_run(world->transport, &server, err);
 }

@@ -71,9 +71,16 @@ static void free_request(request_t *request) {
     free(request);
 }
 
-static bool control_is_running(server_t *server, const char *index) {
+/* A save does not wait until everything is indexed: that may take hours, and a snapshot is whole at any moment. */
+static bool excludes(const request_t *running, const request_t *waiting) {
+    bool flush_and_save = running->kind == MESSAGE_FLUSH && waiting->kind == MESSAGE_SAVE;
+    bool save_and_flush = running->kind == MESSAGE_SAVE && waiting->kind == MESSAGE_FLUSH;
+    return strcmp(running->index, waiting->index) == 0 && !flush_and_save && !save_and_flush;
+}
+
+static bool must_wait(server_t *server, const request_t *waiting) {
     for (request_t *request = server->control; request; request = request->next) {
-        if (request->running && strcmp(request->index, index) == 0)
+        if (request->running && excludes(request, waiting))
             return true;
     }
     return false;
@@ -89,21 +96,22 @@ static void handle(server_t *server, request_t *request) {
     request_answer(server, request, status, &error, NULL, NULL, 0);
 }
 
-/* Starts the first control request that waits for an index, where none is running. */
+static request_t *first_waiting(server_t *server, const char *index) {
+    request_t *request = server->control;
+    while (request && (request->running || strcmp(request->index, index) != 0))
+        request = request->next;
+    return request;
+}
+
+/* Starts the control requests that wait for an index, one after the other, until one is excluded by what runs. */
 static void start_waiting_control(server_t *server, const char *index) {
-    if (control_is_running(server, index))
-        return;
-    for (request_t *request = server->control; request; request = request->next) {
-        if (!request->running && strcmp(request->index, index) == 0) {
-            request->running = true;
-            handle(server, request);
-            return;
-        }
+    for (request_t *request; (request = first_waiting(server, index)) && !must_wait(server, request);) {
+        request->running = true;
+        handle(server, request);
     }
 }
 
-dfaiss_status_t request_turn_take(server_t *server, const char *index, void (*turn)(server_t *server, request_t *request), void *state,
-                                  dfaiss_error_t *err) {
+dfaiss_status_t request_turn_take(server_t *server, const char *index, request_turn_t *turn, void *state, dfaiss_error_t *err) {
     request_t *request = calloc(1, sizeof *request);
     if (!request)
         return error_memory(err, sizeof *request, "a turn");
@@ -136,7 +144,7 @@ void request_answer(server_t *server, request_t *request, dfaiss_status_t status
     if (body && status == DFAISS_OK)
         bytes_put(&answer, body->data, body->size);
     if (request->client == NO_CLIENT)
-        preload_ended(server, status, error);
+        request->ended(server, request, status, error);
     else
         send_answer(server, request, &answer, bulk, bulk_size);
     bytes_writer_destroy(&answer);
@@ -161,7 +169,7 @@ void request_answer_first(server_t *server, request_t *request, const bytes_writ
 static void take_control_turn(server_t *server, request_t *request) {
     bytes_reader_t in = bytes_reader(request->message.body, request->message.body_size);
     bytes_get_string(&in, request->index, sizeof request->index);
-    bool wait = control_is_running(server, request->index);
+    bool wait = must_wait(server, request);
     LIST_APPEND(server->control, request);
     dfaiss_error_t error = {0};
     if (in.failed || server->number != 0) {
@@ -232,12 +240,15 @@ void requests_open(server_t *server) {
     }
 }
 
-dfaiss_status_t request_own(server_t *server, message_kind_t kind, bytes_writer_t *body, dfaiss_error_t *err) {
+dfaiss_status_t request_own(server_t *server, message_kind_t kind, bytes_writer_t *body, request_turn_t *turn, request_ended_t *ended,
+                            dfaiss_error_t *err) {
     request_t *request = calloc(1, sizeof *request);
     if (!request)
         return error_memory(err, sizeof *request, "a request");
     request->client = NO_CLIENT;
     request->kind = kind;
+    request->turn = turn;
+    request->ended = ended;
     request->message.body = body->data;
     request->message.body_size = body->size;
     begin(server, request);

@@ -26,7 +26,10 @@ typedef struct writing {
 
 static dfaiss_status_t take_snapshot(job_t *job, dfaiss_error_t *err) {
     writing_t *writing = job->context;
-    return shard_snapshot(job->hosted->shard, &writing->snapshot, err);
+    TRY(shard_snapshot(job->hosted->shard, &writing->snapshot, err));
+    job->hosted->mark = shard_mark(job->hosted->shard);
+    job->hosted->mark_generation = writing->generation;
+    return DFAISS_OK;
 }
 
 static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {

@@ -39,6 +39,8 @@ static void dispatch(server_t *server, transport_message_t *message) {
         operation_on_spread(server, message);
     else if (message->kind == MESSAGE_GATHER && transport_is_server(server->transport, message->source))
         operation_on_gather(server, message);
+    else if (message->kind == MESSAGE_WISH && transport_is_server(server->transport, message->source))
+        wish_on_message(server, message);
     else if (message->kind == MESSAGE_ROWS && transport_is_server(server->transport, message->source))
         rows_on_message(server, message);
     else if (message->kind == MESSAGE_ANSWER && transport_is_server(server->transport, message->source))
@@ -121,12 +123,20 @@ static bool turn(server_t *server) {
     something |= updates_advance(server);
     something |= teams_advance(server);
     something |= operations_advance(server);
+    something |= autosaves_advance(server);
+    something |= wishes_advance(server);
     something |= ending_advance(server);
     return something;
 }
 
+/* All have agreed to stop and have nothing left to do; or they were told to, and nobody is there any more. */
+static bool is_over(const server_t *server) {
+    bool clients_gone = transport_clients_gone(server->transport) == transport_clients(server->transport);
+    return (server->stopping && !server->operations && !server->jobs && !server->job) || (server->wishes.stopped && clients_gone);
+}
+
 static void loop(server_t *server) {
-    while (server->failed == DFAISS_OK && !(server->stopping && !server->operations && !server->jobs && !server->job)) {
+    while (server->failed == DFAISS_OK && !is_over(server)) {
         if (turn(server))
             transport_busy(server->transport);
         else
@@ -187,6 +197,8 @@ dfaiss_status_t server_run(transport_t *transport, const server_options_t *optio
     if (status == DFAISS_OK) {
         preload(&server);
         loop(&server);
+        if (server.wishes.stopped)
+            server_fail(&server, DFAISS_ERR_INTERRUPTED, &server.wishes.reason);
         status = server.failed;
         if (status != DFAISS_OK && err)
             *err = server.failure;

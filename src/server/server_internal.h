@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <dfaiss/server.h>
+
 #include "base/bytes.h"
 #include "base/list.h"
 #include "checkpoint/lease.h"
@@ -64,7 +66,11 @@ struct hosted {
     int64_t train_again;          /* vectors that there must be before it is tried again by itself */
     int64_t rows_told;            /* to server 0, while not trained */
     int64_t told_at;
-    int64_t *rows_of; /* on server 0: what servers have told; NULL: nothing yet */
+    int64_t *rows_of;  /* on server 0: what servers have told; NULL: nothing yet */
+    shard_mark_t mark; /* of what was loaded, or written last: into this generation, whether it was named or not */
+    int64_t mark_generation;
+    int64_t saved_at; /* on server 0: when it was created, loaded, or the last save of its own ended */
+    bool autosaving;  /* one is under way */
     job_t release;    /* that frees it in the end */
 };
 
@@ -85,7 +91,8 @@ void hosted_remove(server_t *server, hosted_t *hosted);
 void hosted_clear(server_t *server);
 /* How far it is on this server. */
 index_state_t hosted_state(const server_t *server, const hosted_t *hosted);
-/* Server 0: holds the index's lease from now on; ERR_STATE where somebody else is writing the index. Any other failure counts where it is needed alone
+/* Server 0: holds the index's lease from now on; ERR_STATE where somebody else is writing the index. Any other failure counts where it is needed
+ * alone
  * (*lease is NULL otherwise). They may take some milliseconds of the storage's time, once for an index. */
 CHECKED dfaiss_status_t claim_take(const char *storage, const char *index, bool needed, lease_t **lease, dfaiss_error_t *err);
 CHECKED dfaiss_status_t hosted_claim(server_t *server, hosted_t *hosted, bool needed, dfaiss_error_t *err);
@@ -130,7 +137,9 @@ typedef enum operation_kind {
     OPERATION_INPUT,
     OPERATION_INPUTS,
     OPERATION_FLUSH,
+    OPERATION_CHANGED,
     OPERATION_WRITE,
+    OPERATION_INTERRUPT,
     OPERATION_DROP,
     OPERATION_REPLACE,
     OPERATION_HIDE,
@@ -204,7 +213,9 @@ void operation_adopt(server_t *server, operation_t *operation);
 void operation_input(server_t *server, operation_t *operation);
 void operation_inputs(server_t *server, operation_t *operation);
 void operation_flush(server_t *server, operation_t *operation);
+void operation_changed(server_t *server, operation_t *operation);
 void operation_write(server_t *server, operation_t *operation);
+void operation_interrupt(server_t *server, operation_t *operation);
 void operation_drop(server_t *server, operation_t *operation);
 void operation_replace(server_t *server, operation_t *operation);
 void operation_hide(server_t *server, operation_t *operation);
@@ -224,6 +235,8 @@ void operation_stop(server_t *server, operation_t *operation);
 /* ---- requests of clients ---- */
 
 typedef struct request request_t;
+typedef void request_turn_t(server_t *server, request_t *request);
+typedef void request_ended_t(server_t *server, const request_t *request, dfaiss_status_t status, const dfaiss_error_t *error);
 struct request {
     request_t *next;
     int client;    /* world rank that the answer goes to */
@@ -232,9 +245,10 @@ struct request {
     uint64_t correlation;
     char index[MESSAGE_NAME]; /* control requests: for one index they take turns */
     bool running;
-    transport_message_t message;                        /* body and bulk, until the handler takes them */
-    void *state;                                        /* of the handler */
-    void (*turn)(server_t *server, request_t *request); /* in place of the handler, where no client has asked */
+    transport_message_t message; /* body and bulk, until the handler takes them */
+    void *state;                 /* of the handler */
+    request_turn_t *turn;        /* in place of the handler, where no client has asked */
+    request_ended_t *ended;      /* in place of an answer to a client */
 };
 
 /* Bytes that an answer's body may have; with its head it is well below what a message takes. */
@@ -251,8 +265,7 @@ void request_answer_loaded(server_t *server, request_t *request);
 void request_fail_and_drop(server_t *server, request_t *request, const dfaiss_error_t *error);
 /* Takes a turn among the control requests of an index for something that no client has asked for: `turn` is called when it has come, now or later,
  * with `state` in the request. request_turn_end ends it. */
-CHECKED dfaiss_status_t request_turn_take(server_t *server, const char *index, void (*turn)(server_t *server, request_t *request), void *state,
-                                          dfaiss_error_t *err);
+CHECKED dfaiss_status_t request_turn_take(server_t *server, const char *index, request_turn_t *turn, void *state, dfaiss_error_t *err);
 void request_turn_end(server_t *server, request_t *request);
 /* A message of a client arrived. Takes over body and bulk. */
 void request_on_message(server_t *server, transport_message_t *message);
@@ -260,8 +273,10 @@ void request_on_message(server_t *server, transport_message_t *message);
 void request_refuse(server_t *server, const transport_message_t *message, dfaiss_status_t status, const dfaiss_error_t *error);
 /* From now on requests are answered, first those that came before. */
 void requests_open(server_t *server);
-/* Does what a client might have asked for; body is taken over on success. preload_ended is told the outcome. */
-CHECKED dfaiss_status_t request_own(server_t *server, message_kind_t kind, bytes_writer_t *body, dfaiss_error_t *err);
+/* Does what a client might have asked for: `turn` (NULL: the handler of that kind) answers it, and `ended` is told the outcome in the place of a
+ * client. body is taken over on success. */
+CHECKED dfaiss_status_t request_own(server_t *server, message_kind_t kind, bytes_writer_t *body, request_turn_t *turn, request_ended_t *ended,
+                                    dfaiss_error_t *err);
 void requests_clear(server_t *server);
 
 /* Handlers of requests: each ends with request_answer, now or later. */
@@ -342,10 +357,17 @@ bool teams_advance(server_t *server);
 /* Ends all. */
 void teams_clear(server_t *server);
 
+/* Server 0: saves what has changed, as nobody but the configuration (save_interval_sec) or the options (`wish`) asks for. */
+bool autosaves_advance(server_t *server);
+/* Saves an index where it has changed, when its turn among control requests has come. */
+CHECKED dfaiss_status_t autosave_start(server_t *server, const char *index, request_ended_t *ended, dfaiss_error_t *err);
+/* Asks what is wished, and passes it on to server 0. */
+bool wishes_advance(server_t *server);
+/* Another server has passed on a wish. */
+void wish_on_message(server_t *server, transport_message_t *message);
+
 /* Begins to load what the options name. */
 void preload(server_t *server);
-/* One of them is loaded, or the server fails. */
-void preload_ended(server_t *server, dfaiss_status_t status, const dfaiss_error_t *error);
 /* Closes after SHUTDOWN, and stops when all clients have left. */
 bool ending_advance(server_t *server);
 
@@ -380,6 +402,17 @@ void searches_clear(server_t *server);
 uint64_t searches_oldest(const server_t *server);
 
 /* ---- the server ---- */
+
+/* What is to be saved because the program that serves has said so. */
+typedef struct wishes {
+    dfaiss_wish_t next; /* on server 0: the greatest that came while another was under way */
+    dfaiss_wish_t now;  /* on server 0: under way */
+    int saves;          /* of it, that have not ended */
+    int saved;
+    dfaiss_error_t failure; /* of the first one that failed; code DFAISS_OK: none has */
+    bool stopped;           /* the servers end as soon as all clients have left */
+    dfaiss_error_t reason;
+} wishes_t;
 
 struct server {
     transport_t *transport;
@@ -426,6 +459,8 @@ struct server {
     updating_t *updating;
     void *merge_scratch;
     size_t merge_scratch_size;
+
+    wishes_t wishes;
 
     int loading;          /* indexes that are still to be there before requests are answered */
     bool open;            /* requests are answered */

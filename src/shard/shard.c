@@ -255,6 +255,16 @@ dfaiss_status_t shard_snapshot(const shard_t *shard, shard_snapshot_t *out, dfai
     return DFAISS_OK;
 }
 
+shard_mark_t shard_mark(const shard_t *shard) {
+    return (shard_mark_t){
+        .rows = shard->rows.rows, .indexed = shard_indexed(shard), .removed = shard->dead, .nprobe = shard->nprobe, .trained = shard->store != NULL};
+}
+
+bool shard_mark_equal(const shard_mark_t *one, const shard_mark_t *other) {
+    return one->rows == other->rows && one->indexed == other->indexed && one->removed == other->removed && one->nprobe == other->nprobe &&
+           one->trained == other->trained;
+}
+
 int64_t shard_snapshot_living(const shard_snapshot_t *snapshot, int64_t first) {
     return snapshot->living ? bitmap_count(snapshot->living, first, snapshot->rows) : snapshot->rows - first;
 }

@@ -138,6 +138,14 @@ int64_t shard_build_nanoseconds(const shard_t *shard);
 
 /* ---- what a checkpoint needs ---- */
 
+/* By which it is seen whether a shard has changed since: two marks of one shard differ where it has something else to save. */
+typedef struct shard_mark {
+    int64_t rows, indexed, removed, nprobe;
+    bool trained;
+} shard_mark_t;
+shard_mark_t shard_mark(const shard_t *shard);
+bool shard_mark_equal(const shard_mark_t *one, const shard_mark_t *other);
+
 /* A snapshot of what the shard holds now, to be written by the builder while searches and appends go on; nothing may be built meanwhile. */
 typedef struct shard_snapshot {
     index_config_t *config;            /* a copy */
