@@ -35,6 +35,14 @@ CHECKED dfaiss_status_t generation_abandon(const char *storage, const char *inde
 CHECKED dfaiss_status_t generation_read(const char *storage, const char *index, int64_t number, int server, int servers, const manifest_part_t *part,
                                         shard_content_t *content, dfaiss_error_t *err);
 
+/* Which rows of which input a generation holds: what its files say, united; inputs_clear frees *inputs. ERR_CHECKPOINT where a file cannot be read.
+ */
+CHECKED dfaiss_status_t generation_inputs(const char *storage, const char *index, const manifest_generation_t *generation, inputs_t *inputs,
+                                          dfaiss_error_t *err);
+
+/* Are all its files there, with the sizes that they should have? ERR_CHECKPOINT names one that is not. */
+CHECKED dfaiss_status_t generation_is_there(const char *storage, const char *index, const manifest_generation_t *generation, dfaiss_error_t *err);
+
 /* Removes an index with all its generations, as manifest_drop does, where nobody else is writing it: ERR_STATE names who is. */
 CHECKED dfaiss_status_t generation_remove_all(const char *storage, const char *index, dfaiss_error_t *err);
 

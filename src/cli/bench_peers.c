@@ -1,13 +1,14 @@
 #include "cli/bench_peers.h"
 
 #include <limits.h>
-#include <stdbool.h>
 #include <time.h>
 
 #include "cli/job.h"
 
 /* MPI's own waiting would keep a core busy. Ends of requests are seen this much later at most; nothing that is measured waits here. */
 static const struct timespec nap = {.tv_nsec = 100000};
+
+enum { TAG_FAILED = 1 };
 
 static dfaiss_status_t failed(const char *call, dfaiss_error_t *err) {
     return error_set(err, DFAISS_ERR_MPI, call, "the clients of the benchmark cannot reach each other (%s)", call);
@@ -38,8 +39,12 @@ dfaiss_status_t bench_peers_create(MPI_Comm ranks, int servers, bench_peers_t *p
 }
 
 void bench_peers_destroy(bench_peers_t *peers) {
-    if (peers->communicator != MPI_COMM_NULL)
-        MPI_Comm_free(&peers->communicator);
+    if (peers->communicator == MPI_COMM_NULL)
+        return;
+    while (bench_peers_failed(peers) &&
+           MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_FAILED, peers->communicator, MPI_STATUS_IGNORE) == MPI_SUCCESS)
+        continue;
+    MPI_Comm_free(&peers->communicator);
 }
 
 dfaiss_status_t bench_peers_meet(const bench_peers_t *peers, dfaiss_error_t *err) {
@@ -76,6 +81,30 @@ dfaiss_status_t bench_peers_agree(const bench_peers_t *peers, dfaiss_status_t st
         text = *err;
     text.code = status;
     return share_failure(peers, first, &text, err);
+}
+
+void bench_peers_fail(const bench_peers_t *peers) {
+    for (int i = 0; i < peers->count; i++)
+        if (i != peers->number)
+            (void)MPI_Send(NULL, 0, MPI_BYTE, i, TAG_FAILED, peers->communicator);
+}
+
+bool bench_peers_failed(const bench_peers_t *peers) {
+    int told = 0;
+    return MPI_Iprobe(MPI_ANY_SOURCE, TAG_FAILED, peers->communicator, &told, MPI_STATUS_IGNORE) == MPI_SUCCESS && told;
+}
+
+dfaiss_status_t bench_peers_share(const bench_peers_t *peers, void *data, size_t size, dfaiss_error_t *err) {
+    enum { PIECE = 1 << 30 };
+    for (size_t done = 0; done < size;) {
+        MPI_Request request;
+        int piece = size - done < PIECE ? (int)(size - done) : PIECE;
+        if (MPI_Ibcast((char *)data + done, piece, MPI_BYTE, 0, peers->communicator, &request) != MPI_SUCCESS)
+            return failed("MPI_Ibcast", err);
+        TRY(wait_for(&request, "MPI_Ibcast", err));
+        done += (size_t)piece;
+    }
+    return DFAISS_OK;
 }
 
 static dfaiss_status_t reduce(const bench_peers_t *peers, void *values, int n, MPI_Datatype type, dfaiss_error_t *err) {

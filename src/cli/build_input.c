@@ -11,11 +11,13 @@
 #include <jansson.h>
 
 #include "base/file.h"
-#include "checkpoint/manifest.h"
+#include "checkpoint/generation.h"
+#include "cli/input_identity.h"
 #include "cli/saved_index.h"
 #include "dataset/id_file.h"
 #include "dataset/metadata_file.h"
 #include "engine/engine.h"
+#include "server/override.h"
 
 /* ---- storage ---- */
 
@@ -87,6 +89,16 @@ static dfaiss_status_t check_same_kind(const build_options_t *options, const ind
     return status;
 }
 
+/* Whoever goes on with a build goes on with the same index: only what may change when one is loaded may differ. */
+static dfaiss_status_t check_same_config(const build_options_t *options, const index_config_t *given, const index_config_t *saved,
+                                         dfaiss_error_t *err) {
+    char *text = NULL;
+    TRY(index_config_print(given, true, &text, err));
+    dfaiss_status_t status = override_check(saved, text, strlen(text), options->index, err);
+    free(text);
+    return status == DFAISS_OK ? status : error_prefix(err, status, "%s: ", options->config);
+}
+
 static dfaiss_status_t take_saved(const build_options_t *options, build_input_t *input, saved_index_t *saved, dfaiss_error_t *err) {
     if (saved->own_ids != (options->ids != NULL))
         return error_set(err, DFAISS_ERR_ARG, "--ids", "the vectors of the index %s have %s; more can be added only %s --ids", options->index,
@@ -95,31 +107,37 @@ static dfaiss_status_t take_saved(const build_options_t *options, build_input_t 
         return error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; --servers %lld cannot add to it",
                          options->index, (long long)saved->servers, (long long)options->servers);
     if (input->config) {
-        TRY(check_same_kind(options, input->config, saved->config, err));
         if (input->config->dim == 0)
             input->config->dim = saved->config->dim;
+        TRY(options->resume ? check_same_config(options, input->config, saved->config, err)
+                            : check_same_kind(options, input->config, saved->config, err));
     } else {
         input->config = saved->config;
         saved->config = NULL;
     }
-    input->appends = true;
+    input->loads = true;
     input->generation = saved->generation;
     input->servers = saved->servers;
-    input->next_id = saved->next_id;
+    input->vectors = saved->vectors;
+    input->buffered = saved->buffered;
+    input->bytes = saved->bytes;
     return DFAISS_OK;
 }
 
-/* The configuration is that of the file, or with --append and no file the one that was saved. */
+/* The configuration is that of the file, or with --append or --resume and no file the one that was saved. */
 static dfaiss_status_t open_config(const build_options_t *options, build_input_t *input, dfaiss_error_t *err) {
     if (options->config)
         TRY(index_config_read(options->config, &input->config, err));
     const char *storage = storage_of(options, input->config);
-    if (!options->append) {
-        if (!options->overwrite && manifest_exists(storage, options->index))
-            return error_set(err, DFAISS_ERR_EXISTS, options->index, "the storage %s holds an index %s already: give --overwrite or --append",
-                             storage, options->index);
+    bool there = manifest_exists(storage, options->index);
+    if (there && !options->append && !options->overwrite && !options->resume)
+        return error_set(err, DFAISS_ERR_EXISTS, options->index, "the storage %s holds an index %s already: give --overwrite, --append or --resume",
+                         storage, options->index);
+    if (!there && !input->config && options->resume)
+        return error_set(err, DFAISS_ERR_ARG, "--config", "there is no index %s in %s yet: to begin with it build needs --config FILE",
+                         options->index, storage);
+    if (!options->append && !(options->resume && there))
         return check_writable(storage, err);
-    }
     saved_index_t saved;
     TRY(saved_index_read(storage, options->index, &saved, err));
     dfaiss_status_t status = check_writable(storage, err);
@@ -171,12 +189,56 @@ static dfaiss_status_t check_template(const build_input_t *input, dfaiss_error_t
     return DFAISS_OK;
 }
 
+/* ---- what the index holds of it ---- */
+
+dfaiss_status_t build_input_choose(const build_options_t *options, const build_input_t *input, const inputs_t *held, const input_t **chosen,
+                                   dfaiss_error_t *err) {
+    const input_t *found = NULL;
+    if (options->resume && (held->count > 0 || input->vectors > 0))
+        TRY(input_identity_find(options->index, held, input->identity, &found, err));
+    const input_t *begun = options->append ? input_identity_begun(held, input->identity) : NULL;
+    if (begun)
+        return error_set(err, DFAISS_ERR_EXISTS, "--append",
+                         "the index %s has %lld of the %lld vectors of this input already: --resume adds the rest", options->index,
+                         (long long)ranges_rows(&begun->held), (long long)begun->rows);
+    *chosen = found;
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t check_inputs(const build_options_t *options, const manifest_generation_t *newest, const char *storage, build_input_t *input,
+                                    dfaiss_error_t *err) {
+    inputs_t held = {0};
+    const input_t *chosen = NULL;
+    /* What is damaged the servers pass over when they load the index, and tell of it. */
+    if (!newest || generation_inputs(storage, options->index, newest, &held, NULL) != DFAISS_OK)
+        return DFAISS_OK;
+    dfaiss_status_t status = build_input_choose(options, input, &held, &chosen, err);
+    input->complete = status == DFAISS_OK && chosen && ranges_rows(&chosen->held) == chosen->rows && newest->buffered == 0 &&
+                      generation_is_there(storage, options->index, newest, NULL) == DFAISS_OK;
+    inputs_clear(&held);
+    return status;
+}
+
+/* Before an index of many gigabytes is loaded. */
+static dfaiss_status_t check_held(const build_options_t *options, build_input_t *input, dfaiss_error_t *err) {
+    manifest_t manifest = {0};
+    const char *storage = storage_of(options, input->config);
+    if (!input->loads)
+        return DFAISS_OK;
+    TRY(manifest_read(storage, options->index, &manifest, err));
+    dfaiss_status_t status = check_inputs(options, manifest_newest(&manifest), storage, input, err);
+    manifest_clear(&manifest);
+    return status;
+}
+
 static dfaiss_status_t open_all(const build_options_t *options, bool every_line, build_input_t *input, dfaiss_error_t *err) {
     TRY(open_config(options, input, err));
     TRY(open_data(options, input, err));
     TRY(check_template(input, err));
     TRY(open_ids(options, input, err));
-    return check_metadata(options, input, every_line, err);
+    TRY(check_metadata(options, input, every_line, err));
+    TRY(input_identity_make(input->dataset, options->ids, options->metadata, &input->identity, err));
+    return check_held(options, input, err);
 }
 
 dfaiss_status_t build_input_open(const build_options_t *options, bool every_line, build_input_t *input, dfaiss_error_t *err) {
@@ -193,5 +255,6 @@ void build_input_close(build_input_t *input) {
     index_config_destroy(input->config);
     dataset_close(input->dataset);
     free(input->ids);
+    free(input->identity);
     *input = (build_input_t){0};
 }

@@ -4,7 +4,9 @@
 
 #include "config/index_name.h"
 
-enum { KEY_CONFIG = 256, KEY_DATA, KEY_IDS, KEY_METADATA, KEY_OVERWRITE, KEY_APPEND, KEY_TIMEOUT };
+enum { KEY_CONFIG = 256, KEY_DATA, KEY_IDS, KEY_METADATA, KEY_OVERWRITE, KEY_APPEND, KEY_RESUME, KEY_CLIENTS, KEY_TIMEOUT };
+
+enum { MOST_CLIENTS = 65536 };
 
 static const double default_timeout = 300, least_timeout = 1, most_timeout = 86400;
 
@@ -15,6 +17,8 @@ static const struct argp_option options_table[] = {
     {"metadata", KEY_METADATA, "FILE", 0, "JSON lines, one object a vector", 0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "Replace the index where there is one", 10},
     {"append", KEY_APPEND, NULL, 0, "Add to an index that is there", 10},
+    {"resume", KEY_RESUME, NULL, 0, "Go on with a build that was cut off: send what the index lacks of the same input", 10},
+    {"clients", KEY_CLIENTS, "C", 0, "Ranks that read and send, each its part of the input (default 1)", 20},
     RAW_OPTION_ROWS,
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "A rank that is silent for so long is lost (default 300)", 30},
     {0}};
@@ -49,6 +53,11 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
     case KEY_APPEND:
         options->append = true;
         return DFAISS_OK;
+    case KEY_RESUME:
+        options->resume = true;
+        return DFAISS_OK;
+    case KEY_CLIENTS:
+        return argument_integer(argument, 1, MOST_CLIENTS, &options->clients, err);
     case KEY_TIMEOUT:
         return argument_number(argument, least_timeout, most_timeout, &options->timeout, err);
     default:
@@ -65,13 +74,21 @@ static const arguments_t arguments = {.command = "build",
                                       .set = set_option,
                                       .listed = KEY_DATA};
 
+/* What is to become of an index that is there already. */
+static dfaiss_status_t check_manner(const build_options_t *options, dfaiss_error_t *err) {
+    if (options->overwrite && options->append)
+        return error_set(err, DFAISS_ERR_ARG, "--append", "--overwrite and --append exclude each other");
+    if (options->resume && (options->overwrite || options->append))
+        return error_set(err, DFAISS_ERR_ARG, "--resume", "--%s and --resume exclude each other", options->overwrite ? "overwrite" : "append");
+    return DFAISS_OK;
+}
+
 static dfaiss_status_t check(const build_options_t *options, dfaiss_error_t *err) {
     TRY(argument_require(options->storage != NULL, "build", "--storage DIR", err));
     TRY(argument_require(options->index != NULL, "build", "--index NAME", err));
-    TRY(argument_require(options->config != NULL || options->append, "build", "--config FILE", err));
+    TRY(argument_require(options->config != NULL || options->append || options->resume, "build", "--config FILE", err));
     TRY(argument_require(options->data_count > 0, "build", "--data FILE", err));
-    if (options->overwrite && options->append)
-        return error_set(err, DFAISS_ERR_ARG, "--append", "--overwrite and --append exclude each other");
+    TRY(check_manner(options, err));
     TRY(raw_options_check(&options->raw, err));
     return index_name_check(options->index, err);
 }

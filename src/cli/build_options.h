@@ -7,15 +7,16 @@
 /* Texts are borrowed from argv. */
 typedef struct build_options {
     const char *storage, *index;
-    const char *config;   /* NULL: with append, as saved */
+    const char *config;   /* NULL: with append or resume, as saved */
     const char *ids;      /* NULL: row numbers */
     const char *metadata; /* NULL: none */
     const char **data;    /* owned; build_options_clear frees it */
     int data_count;
-    bool overwrite, append;
+    bool overwrite, append, resume;
     raw_options_t raw;
     int64_t servers; /* 0: not given, as servers_per_node */
     int64_t servers_per_node;
+    int64_t clients; /* 0: not given */
     int64_t threads; /* of each server; 0: not given */
     double timeout;  /* seconds without a sign of life after which a peer counts as lost */
 } build_options_t;

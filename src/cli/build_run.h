@@ -2,7 +2,7 @@
 #ifndef CLI_BUILD_RUN_H
 #define CLI_BUILD_RUN_H
 
-#include "cli/build_options.h"
+#include "cli/build_input.h"
 
 typedef struct build_result {
     int64_t servers, vectors, dim; /* vectors: that this run added */
@@ -14,6 +14,9 @@ typedef struct build_result {
     uint64_t bytes_on_disk; /* of that generation */
     uint64_t rss_bytes;     /* of all servers together */
 } build_result_t;
+
+/* Says that a saved index has all of an input (input->complete), so that nothing is left to be done; *result tells of that index. */
+void build_tell_complete(const program_t *program, const build_options_t *options, const build_input_t *input, build_result_t *result);
 
 /* Called by every rank, before MPI is initialised; afterwards MPI is finalized. Every rank gets the same status. program->speaks is set on exactly
  * one rank, which has *result on success and the error's text on failure. ERR_ARG where options->servers is given and the job has another number of

@@ -2,7 +2,6 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "cli/build_input.h"
 #include "cli/build_run.h"
 #include "cli/launch.h"
 #include "cli/report.h"
@@ -24,18 +23,36 @@ static void print_result(const build_options_t *options, const build_result_t *r
     printf("index      %s, generation %lld, in %s\n", options->index, (long long)result->generation, storage);
     printf("vectors    %lld of dimension %lld on %lld server%s\n", (long long)result->vectors, (long long)result->dim, (long long)result->servers,
            result->servers == 1 ? "" : "s");
+    if (result->seconds.total == 0)
+        return;
     printf("speed      %.0f vectors/s\n", result->vectors_per_second);
     printf("seconds    read %.2f, send %.2f, train %.2f, add %.2f, save %.2f; total %.2f\n", result->seconds.read, result->seconds.send,
            result->seconds.train, result->seconds.add, result->seconds.save, result->seconds.total);
     printf("size       %s on disk, %s of memory in the servers\n", disk, memory);
 }
 
+static dfaiss_status_t report_result(program_t *program, const build_options_t *options, const build_result_t *result, dfaiss_error_t *err) {
+    if (!program->speaks)
+        return DFAISS_OK;
+    if (program->json)
+        return report_json(program, result_json(options, result), err);
+    print_result(options, result);
+    return DFAISS_OK;
+}
+
+/* No job is started for an input that the index has. */
 static dfaiss_status_t start_job(program_t *program, const build_options_t *options, dfaiss_error_t *err) {
     build_input_t input;
+    build_result_t result;
     TRY(build_input_open(options, true, &input, err));
-    int64_t servers = input.appends ? input.servers : launch_asked_servers(options->servers, options->servers_per_node, launch_default_servers());
+    int64_t servers = launch_asked_servers(options->servers, options->servers_per_node, input.loads ? input.servers : launch_default_servers());
+    bool complete = input.complete;
+    if (complete)
+        build_tell_complete(program, options, &input, &result);
     build_input_close(&input);
-    return launch_job(program, servers, 1, err);
+    if (complete)
+        return report_result(program, options, &result, err);
+    return launch_job(program, servers, options->clients ? options->clients : 1, err);
 }
 
 static dfaiss_status_t run(program_t *program, const build_options_t *options, dfaiss_error_t *err) {
@@ -43,12 +60,7 @@ static dfaiss_status_t run(program_t *program, const build_options_t *options, d
     if (!launch_inside())
         return start_job(program, options, err);
     TRY(build_run(program, options, &result, err));
-    if (!program->speaks)
-        return DFAISS_OK;
-    if (program->json)
-        return report_json(program, result_json(options, &result), err);
-    print_result(options, &result);
-    return DFAISS_OK;
+    return report_result(program, options, &result, err);
 }
 
 dfaiss_status_t command_build(program_t *program, int argc, char **argv, dfaiss_error_t *err) {

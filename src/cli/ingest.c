@@ -153,6 +153,7 @@ typedef struct batch_metadata {
     metadata_file_t *file;
     bytes_writer_t text;
     uint64_t *ends;
+    int64_t row; /* of the input whose metadata come next */
 } batch_metadata_t;
 
 static dfaiss_status_t open_metadata(const ingest_t *ingest, int64_t each, batch_metadata_t *metadata, dfaiss_error_t *err) {
@@ -170,6 +171,14 @@ static void close_metadata(batch_metadata_t *metadata) {
     free(metadata->ends);
 }
 
+static dfaiss_status_t read_metadata(batch_metadata_t *metadata, int64_t first, int64_t n, dfaiss_error_t *err) {
+    metadata->text.size = 0;
+    TRY(metadata_file_skip(metadata->file, first - metadata->row, err));
+    TRY(metadata_file_read(metadata->file, n, &metadata->text, metadata->ends, err));
+    metadata->row = first + n;
+    return DFAISS_OK;
+}
+
 static dfaiss_status_t read_batch(const ingest_t *ingest, int64_t first, int64_t n, batch_metadata_t *metadata, batch_t **out, const void **vectors,
                                   dfaiss_error_t *err) {
     batch_t *batch = calloc(1, sizeof *batch);
@@ -185,8 +194,7 @@ static dfaiss_status_t read_batch(const ingest_t *ingest, int64_t first, int64_t
         free(space);
         batch->space = NULL;
     }
-    metadata->text.size = 0;
-    dfaiss_status_t status = metadata->file ? metadata_file_read(metadata->file, n, &metadata->text, metadata->ends, err) : DFAISS_OK;
+    dfaiss_status_t status = metadata->file ? read_metadata(metadata, first, n, err) : DFAISS_OK;
     if (status != DFAISS_OK) {
         release_batch(batch);
         return status;
@@ -207,6 +215,8 @@ static dfaiss_status_t send_rows(ingest_t *ingest, int64_t first, int64_t n, bat
         .dim = dataset_dim(ingest->dataset),
         .vectors = vectors,
         .first_id = ingest->first_id + first,
+        .input = ingest->input,
+        .input_row = first,
         .ids = ingest->ids ? ingest->ids + first : NULL,
         .metadata_ends = metadata->file ? metadata->ends : NULL,
         .metadata = metadata->text.data,
@@ -219,13 +229,37 @@ static dfaiss_status_t send_rows(ingest_t *ingest, int64_t first, int64_t n, bat
     return status;
 }
 
-static dfaiss_status_t send_all(ingest_t *ingest, int64_t each, batch_metadata_t *metadata, dfaiss_error_t *err) {
-    int64_t rows = dataset_rows(ingest->dataset);
-    for (int64_t first = 0; first < rows; first += each) {
-        int64_t n = rows - first < each ? rows - first : each;
+/* Where part `part` of `parts` of so many rows begins. */
+static int64_t part_begin(int64_t rows, int64_t part, int64_t parts) {
+    return rows / parts * part + rows % parts * part / parts;
+}
+
+static dfaiss_status_t send_range(ingest_t *ingest, const range_t *range, int64_t each, batch_metadata_t *metadata, dfaiss_error_t *err) {
+    for (int64_t n, first = range->first; first < range->end; first += n) {
+        n = range->end - first < each ? range->end - first : each;
+        if (ingest->cancelled && ingest->cancelled(ingest->context))
+            return DFAISS_OK;
         dataset_prefetch(ingest->dataset, first, n);
         TRY(send_rows(ingest, first, n, metadata, err));
-        progress_update(ingest->progress, "send", (double)(first + n) / (double)rows);
+        ingest->sent += n;
+        progress_update(ingest->progress, "send", (double)ingest->sent / (double)ingest->rows);
+    }
+    return DFAISS_OK;
+}
+
+/* part: places among the rows that are missing. */
+static dfaiss_status_t send_part(ingest_t *ingest, const range_t *part, int64_t each, batch_metadata_t *metadata, dfaiss_error_t *err) {
+    int64_t place = 0; /* of the first row of a range */
+    ingest->rows = part->end - part->first;
+    for (int64_t i = 0; i < ingest->missing->count && place < part->end; i++) {
+        range_t range = ingest->missing->list[i];
+        int64_t rows = range.end - range.first, begin = place;
+        place += rows;
+        if (part->first > begin)
+            range.first += part->first - begin < rows ? part->first - begin : rows;
+        if (part->end < place)
+            range.end -= place - part->end;
+        TRY(send_range(ingest, &range, each, metadata, err));
     }
     return DFAISS_OK;
 }
@@ -233,9 +267,11 @@ static dfaiss_status_t send_all(ingest_t *ingest, int64_t each, batch_metadata_t
 dfaiss_status_t ingest_stream(ingest_t *ingest, dfaiss_error_t *err) {
     int64_t each = batch_rows(ingest);
     batch_metadata_t metadata = {0};
+    int64_t missing = ranges_rows(ingest->missing);
+    range_t part = {part_begin(missing, ingest->part, ingest->parts), part_begin(missing, ingest->part + 1, ingest->parts)};
     dfaiss_status_t status = open_metadata(ingest, each, &metadata, err);
     if (status == DFAISS_OK)
-        status = send_all(ingest, each, &metadata, err);
+        status = send_part(ingest, &part, each, &metadata, err);
     close_metadata(&metadata);
     double begin = clock_seconds();
     dfaiss_error_t late = {0};

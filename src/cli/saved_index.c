@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "checkpoint/manifest.h"
+#include "checkpoint/generation.h"
 #include "filter/expression.h"
 
 /* A configuration that is wrong was right when it was saved: that is damage. */
@@ -34,6 +34,8 @@ dfaiss_status_t saved_index_read(const char *storage, const char *index, saved_i
         saved.generation = newest->number;
         saved.servers = newest->servers;
         saved.vectors = newest->vectors;
+        saved.buffered = newest->buffered;
+        saved.bytes = manifest_generation_bytes(newest);
         saved.next_id = newest->next_id;
         saved.own_ids = newest->own_ids;
         *out = saved;

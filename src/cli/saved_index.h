@@ -13,6 +13,8 @@ typedef struct saved_index {
     int64_t generation;
     int64_t servers;
     int64_t vectors;
+    int64_t buffered; /* those of them that are not indexed yet */
+    uint64_t bytes;
     int64_t next_id;
     bool own_ids;
 } saved_index_t;

@@ -185,6 +185,10 @@ static dfaiss_status_t next_object(metadata_file_t *file, const char **text, siz
     return *text ? check_object(file, *text, *size, err) : DFAISS_OK;
 }
 
+static dfaiss_status_t fail_end(const metadata_file_t *file, dfaiss_error_t *err) {
+    return error_set(err, DFAISS_ERR_DATA, file->path, "%s ends after line %lld, but each vector needs a line", file->path, (long long)file->line);
+}
+
 static dfaiss_status_t read_lines(metadata_file_t *file, int64_t n, bytes_writer_t *out, uint64_t *ends, dfaiss_error_t *err) {
     size_t before = out->size;
     for (int64_t i = 0; i < n; i++) {
@@ -192,8 +196,7 @@ static dfaiss_status_t read_lines(metadata_file_t *file, int64_t n, bytes_writer
         size_t size = 0;
         TRY(next_object(file, &text, &size, err));
         if (!text)
-            return error_set(err, DFAISS_ERR_DATA, file->path, "%s ends after line %lld, but each vector needs a line", file->path,
-                             (long long)file->line);
+            return fail_end(file, err);
         bytes_put(out, text, size);
         if (out->failed)
             return error_memory(err, size, file->path);
@@ -208,6 +211,17 @@ dfaiss_status_t metadata_file_read(metadata_file_t *file, int64_t n, bytes_write
     if (status != DFAISS_OK)
         out->size = before;
     return status;
+}
+
+dfaiss_status_t metadata_file_skip(metadata_file_t *file, int64_t n, dfaiss_error_t *err) {
+    for (int64_t i = 0; i < n; i++) {
+        const char *text = NULL;
+        size_t size = 0;
+        TRY(next_filled_line(file, &text, &size, err));
+        if (!text)
+            return fail_end(file, err);
+    }
+    return DFAISS_OK;
 }
 
 static dfaiss_status_t check_lines(metadata_file_t *file, int64_t n, dfaiss_error_t *err) {

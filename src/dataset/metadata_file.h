@@ -16,6 +16,9 @@ void metadata_file_close(metadata_file_t *file);
  * that is not a JSON object, or too few lines: ERR_DATA with file and line. */
 CHECKED dfaiss_status_t metadata_file_read(metadata_file_t *file, int64_t n, bytes_writer_t *out, uint64_t *ends, dfaiss_error_t *err);
 
+/* Passes over the next n lines, without looking at what they are. */
+CHECKED dfaiss_status_t metadata_file_skip(metadata_file_t *file, int64_t n, dfaiss_error_t *err);
+
 /* Checks that the file has exactly n lines, each a JSON object, without keeping them (the whole check before a build starts). */
 CHECKED dfaiss_status_t metadata_file_check(const char *path, int64_t n, dfaiss_error_t *err);
 
