@@ -125,14 +125,14 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
     }
 }
 
-static const arguments_t arguments = {.command = "bench",
-                                      .help =
-                                          "Measures a saved index: loads it onto the servers of a job, lets clients ask one request after the other, "
-                                          "and tells queries/s, latencies and recall of every combination of the lists that are given. Started "
-                                          "without mpirun it starts the job itself, with as many servers as saved the index.",
-                                      .options = options_table,
-                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS,
-                                      .set = set_option};
+static const arguments_t arguments = {
+    .command = "bench",
+    .help = "Measures a saved index: loads it onto the servers of a job, lets clients ask one request after the other, "
+            "and tells queries/s, latencies and recall of every combination of the lists that are given. Started "
+            "without mpirun it starts the job itself, with as many servers as saved the index where --servers does not say another number.",
+    .options = options_table,
+    .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS,
+    .set = set_option};
 
 static dfaiss_status_t check(const bench_options_t *options, dfaiss_error_t *err) {
     TRY(argument_require(options->search.storage != NULL, "bench", "--storage DIR", err));

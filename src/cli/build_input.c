@@ -103,9 +103,6 @@ static dfaiss_status_t take_saved(const build_options_t *options, build_input_t 
     if (saved->own_ids != (options->ids != NULL))
         return error_set(err, DFAISS_ERR_ARG, "--ids", "the vectors of the index %s have %s; more can be added only %s --ids", options->index,
                          saved->own_ids ? "ids of their own" : "their row numbers as ids", saved->own_ids ? "with" : "without");
-    if (options->servers && options->servers != saved->servers)
-        return error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; --servers %lld cannot add to it",
-                         options->index, (long long)saved->servers, (long long)options->servers);
     if (input->config) {
         if (input->config->dim == 0)
             input->config->dim = saved->config->dim;

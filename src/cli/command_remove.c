@@ -46,7 +46,8 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
 
 static const arguments_t arguments = {.command = "remove",
                                       .help = "Removes vectors from a saved index, by their ids or by a filter, and saves what is left as a new "
-                                              "generation. Started without mpirun it starts the job itself, with as many servers as saved the index.",
+                                              "generation. Started without mpirun it starts the job itself, with as many servers as saved the index "
+                                              "where --servers does not say another number.",
                                       .options = options_table,
                                       .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS,
                                       .set = set_option};
@@ -66,17 +67,14 @@ static dfaiss_status_t parse(program_t *program, int argc, char **argv, remove_o
     return DFAISS_OK;
 }
 
-/* What can be told without servers; *servers: that saved the index. The caller frees the ids, NULL with a filter. */
+/* What can be told without servers; *servers: as many as are asked for, or else saved the index. The caller frees the ids, NULL with a filter. */
 static dfaiss_status_t open_input(const remove_options_t *options, int64_t *servers, int64_t **ids, int64_t *n, dfaiss_error_t *err) {
     saved_index_t saved;
     dfaiss_status_t status = DFAISS_OK;
     *ids = NULL;
     TRY(saved_index_read(options->common.storage, options->common.index, &saved, err));
-    *servers = saved.servers;
-    if (options->common.servers && options->common.servers != saved.servers)
-        status = error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; it cannot be loaded by %lld",
-                           options->common.index, (long long)saved.servers, (long long)options->common.servers);
-    else if (options->filter)
+    *servers = launch_asked_servers(options->common.servers, options->common.servers_per_node, saved.servers);
+    if (options->filter)
         status = saved_index_check_filter(&saved, options->common.index, options->filter, err);
     else
         status = id_file_read(options->ids, ids, n, err);

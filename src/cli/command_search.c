@@ -80,7 +80,7 @@ static dfaiss_status_t report(program_t *program, const search_options_t *option
 static dfaiss_status_t start_job(program_t *program, const search_options_t *options, dfaiss_error_t *err) {
     search_input_t input;
     TRY(search_input_open(options, &input, err));
-    int64_t servers = input.index.servers;
+    int64_t servers = launch_asked_servers(options->servers, options->servers_per_node, input.index.servers);
     search_input_close(&input);
     return launch_job(program, servers, 1, err);
 }

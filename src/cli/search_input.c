@@ -24,9 +24,6 @@ static dfaiss_status_t open_truth(const search_options_t *options, search_input_
 
 static dfaiss_status_t open_all(const search_options_t *options, search_input_t *input, dfaiss_error_t *err) {
     TRY(saved_index_read(options->storage, options->index, &input->index, err));
-    if (options->servers && options->servers != input->index.servers)
-        return error_set(err, DFAISS_ERR_UNSUPPORTED, "--servers", "the index %s was saved by %lld servers; it cannot be loaded by %lld",
-                         options->index, (long long)input->index.servers, (long long)options->servers);
     TRY(open_queries(options, input, err));
     TRY(open_truth(options, input, err));
     if (options->filter)

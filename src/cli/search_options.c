@@ -50,7 +50,7 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
 static const arguments_t arguments = {.command = "search",
                                       .help = "Loads a saved index onto the servers of a job and searches it for the neighbours of queries. Started "
                                               "without mpirun it starts the job itself, "
-                                              "with as many servers as saved the index.",
+                                              "with as many servers as saved the index where --servers does not say another number.",
                                       .options = options_table,
                                       .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS,
                                       .set = set_option};

@@ -88,7 +88,6 @@ expect_fail 2 ERR_CONFIG "metric differs from that of the index old" \
     build --storage st --index old --append --config flat.json --data data/base.fbin
 expect_fail 3 ERR_DATA "the index old expects dim 16" build --storage st --index old --append --data wide/base.fbin
 expect_fail 2 ERR_ARG "can be added only without --ids" build --storage st --index old --append --data data/base.fbin --ids three.ibin
-expect_fail 2 ERR_UNSUPPORTED "was saved by 2 servers" build --storage st --index old --append --data data/base.fbin --servers 3
 
 # Storage that cannot be written.
 : > file

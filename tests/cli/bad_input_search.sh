@@ -31,7 +31,6 @@ refuse 3 ERR_DATA "wide/groundtruth.ibin has the neighbours of 6 queries; data/q
     --queries data/query.fbin --groundtruth wide/groundtruth.ibin
 refuse 2 ERR_ARG "the output answers.txt must end in" --queries data/query.fbin --output answers.txt
 refuse 2 ERR_NOT_FOUND "cannot write into the folder nowhere" --queries data/query.fbin --output nowhere/answers.ibin
-refuse 2 ERR_UNSUPPORTED "was saved by 2 servers" --queries data/query.fbin --servers 3
 make_manifest st news "$(make_generation 3 123456 "$(make_part 0 g000003/shard-0000.h5)" "$(make_part 1 g000003/shard-0001.h5)" | sed 's/"flat"/"flta"/')"
 refuse 3 ERR_CHECKPOINT "flta" --queries data/query.fbin
 echo '{}' > st/news/manifest.json

@@ -52,5 +52,4 @@ remove_of 2 ERR_ARG "--ids FILE or --filter EXPR is missing"
 remove_of 2 ERR_ARG "--ids and --filter are both given" --ids first.ibin --filter 'number == 1'
 remove_of 2 ERR_ARG 'did you mean "number"?' --filter 'numbr == 1'
 remove_of 2 ERR_NOT_FOUND "cannot open none.ibin" --ids none.ibin
-remove_of 2 ERR_UNSUPPORTED "was saved by 2 servers" --ids first.ibin --servers 3
 expect_fail 2 ERR_NOT_FOUND "there is no index nowhere" remove --storage st --index nowhere --ids first.ibin

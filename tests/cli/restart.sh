@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# restart.sh: what is saved and loaded answers as it did before, however often; what is appended answers as if it had been there from the start.
+# restart.sh: what is saved and loaded answers as it did before, however often, and on whatever number of servers; what is appended answers as if it had
+# been there from the start.
 set -eu
 # shellcheck source-path=SCRIPTDIR source=acceptance.sh
 . "$(dirname "$0")/acceptance.sh"
@@ -31,14 +32,31 @@ for kind in flat ivf pq hnsw; do
 done
 expect_exact l2 data flat-1
 
-# Appended in a second job.
+# Loaded by other numbers of servers: whole graphs are kept on one, and built anew from their codes on others.
+for servers in 1 2 4 7; do
+    for kind in flat ivf; do
+        ask "$kind" "$kind-$servers-servers" --servers "$servers"
+        expect_equal "$kind-1" "$kind-$servers-servers"
+    done
+    for kind in pq hnsw; do
+        ask "$kind" "$kind-$servers-servers" --servers "$servers"
+        expect_recall 10 data/groundtruth.ibin "$kind-$servers-servers.ibin" "$(recall 10 data/groundtruth.ibin "$kind-1.ibin")" 0.01
+    done
+done
+
+# Appended in a second job, and in a third one with more servers than in the ones before.
 for kind in flat ivf pq hnsw; do
     build 3 "$kind-parts" --data first.fbin --config "$kind.json"
     [ "$(value vectors)" = 3501 ] || fail "vectors of $kind"
     build 3 "$kind-parts" --data second.fbin --append
+    run 0 "$dfaiss" build --storage st --index "$kind-grown" --config "$kind.json" --data first.fbin --servers 2 --threads 1
+    build 5 "$kind-grown" --data second.fbin --append
+    ask "$kind-grown" "$kind-grown"
+    expect_recall 10 data/groundtruth.ibin "$kind-grown.ibin" "$(recall 10 data/groundtruth.ibin "$kind-1.ibin")" 0.01
     ask "$kind-parts" "$kind-parts"
     expect_recall 10 data/groundtruth.ibin "$kind-parts.ibin" "$(recall 10 data/groundtruth.ibin "$kind-1.ibin")" 0.01
 done
 expect_same flat-1 flat-parts
+expect_equal flat-1 flat-grown
 run 0 "$dfaiss" inspect --storage st --index flat-parts --verify --json
 expect_output '"vectors": 6000, '
