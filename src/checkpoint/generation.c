@@ -8,7 +8,8 @@
 
 #include "base/fault.h"
 #include "base/file.h"
-#include "checkpoint/kept_rows.h"
+#include "base/log.h"
+#include "checkpoint/basis_internal.h"
 #include "checkpoint/lease.h"
 #include "checkpoint/manifest_json.h"
 #include "checkpoint/restore.h"
@@ -51,32 +52,55 @@ static int64_t count_living(const shard_content_t *content, int64_t first) {
     return content->living ? bitmap_count(content->living, first, content->rows) : content->rows - first;
 }
 
-static dfaiss_status_t write_file(const char *storage, const shard_content_t *content, manifest_file_t *file, dfaiss_error_t *err) {
-    char path[PATH_MAX];
-    manifest_file_name(content->generation, content->server, file->name);
-    TRY(manifest_file_path(storage, content->index, file, path, sizeof path, err));
-    file->rows = content->kept->rows;
-    file->indexed = content->kept->indexed;
-    file->held = content->store ? engine_store_held(content->store) : 0;
-    return shard_file_save(path, content, &file->checksum, &file->bytes, err);
+/* The files that the next one would follow; that their bytes are the same as ever is seen when they are loaded. */
+static bool files_are_there(const char *storage, const char *index, const basis_t *basis) {
+    dfaiss_error_t missing;
+    for (int64_t i = 0; i < basis->count; i++)
+        if (manifest_check_size(storage, index, &basis->links[i].file, &missing) != DFAISS_OK) {
+            log_write(LOG_LEVEL_WARNING, "everything is written anew: %s", missing.text);
+            return false;
+        }
+    return true;
 }
 
-dfaiss_status_t generation_write(const char *storage, const shard_content_t *content, manifest_part_t *part, dfaiss_error_t *err) {
-    kept_rows_t kept;
+static dfaiss_status_t write_file(const char *storage, const shard_content_t *content, const kept_rows_t *kept, manifest_file_t *file,
+                                  dfaiss_error_t *err) {
+    char path[PATH_MAX];
     shard_content_t written = *content;
-    manifest_part_t made = {.vectors = count_living(content, 0), .file_count = 1, .files = calloc(1, sizeof *made.files)};
-    if (!made.files)
-        return error_memory(err, sizeof *made.files, "saving");
-    made.buffered = count_living(content, content->store ? engine_store_rows(content->store) : 0);
-    kept_rows_make(content, &kept);
-    written.kept = &kept;
-    dfaiss_status_t status = write_file(storage, &written, &made.files[0], err);
-    kept_rows_clear(&kept);
+    written.kept = kept;
+    *file = (manifest_file_t){
+        .first_row = kept->first_row, .rows = kept->rows, .first_indexed = kept->first_indexed, .indexed = kept->indexed, .held = kept->held};
+    manifest_file_name(content->generation, content->server, file->name);
+    TRY(manifest_file_path(storage, content->index, file, path, sizeof path, err));
+    return shard_file_save(path, &written, &file->checksum, &file->bytes, err);
+}
+
+static dfaiss_status_t write_planned(const char *storage, const shard_content_t *content, const basis_t *basis, basis_plan_t *plan, basis_t **next,
+                                     dfaiss_error_t *err) {
+    manifest_file_t file;
+    if (!plan->nothing)
+        TRY(write_file(storage, content, &plan->kept, &file, err));
+    return basis_after(content, basis, plan, plan->nothing ? NULL : &file, next, err);
+}
+
+dfaiss_status_t generation_write(const char *storage, const shard_content_t *content, const basis_t *basis, manifest_part_t *part, basis_t **next,
+                                 dfaiss_error_t *err) {
+    basis_plan_t plan;
+    basis_t *made = NULL;
+    if (basis && !files_are_there(storage, content->index, basis))
+        basis = NULL;
+    TRY(basis_make_plan(content, basis, &plan, err));
+    dfaiss_status_t status = write_planned(storage, content, basis, &plan, &made, err);
+    basis_clear_plan(&plan);
+    if (status == DFAISS_OK)
+        status = basis_chain(made, part, err);
     if (status != DFAISS_OK) {
-        manifest_clear_part(&made);
+        basis_destroy(made);
         return status;
     }
-    *part = made;
+    part->vectors = count_living(content, 0);
+    part->buffered = count_living(content, content->store ? engine_store_rows(content->store) : 0);
+    *next = made;
     return DFAISS_OK;
 }
 

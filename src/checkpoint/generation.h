@@ -1,7 +1,7 @@
 /* How a generation comes to be, and comes back.
  *
  *   generation_begin     one process: the number, and an empty folder beside those of the older generations
- *   generation_write     each server: its file, synced, read back and compared
+ *   generation_write     each server: what is not in files of earlier generations, synced, read back and compared
  *   generation_commit    one process, when all servers have succeeded: the manifest names it, and generations that are too old go
  *   generation_abandon   one process, when anything has failed: what was written goes
  *   generation_read      each server: its file, compared with the manifest before anything in it is believed
@@ -12,6 +12,7 @@
 #ifndef CHECKPOINT_GENERATION_H
 #define CHECKPOINT_GENERATION_H
 
+#include "checkpoint/basis.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/shard_file.h"
 
@@ -20,8 +21,11 @@
 CHECKED dfaiss_status_t generation_begin(const char *storage, const char *index, const manifest_basis_t *basis, bool replace, int64_t *number,
                                          dfaiss_error_t *err);
 
-/* The content says which index, generation and server it is of. The part becomes the caller's. */
-CHECKED dfaiss_status_t generation_write(const char *storage, const shard_content_t *content, manifest_part_t *part, dfaiss_error_t *err);
+/* The content says which index, generation and server it is of. basis: of the generation that this one follows; NULL: everything is written, as it is
+ * where that is worth it, or the files of the basis are not there any more. The part, and the basis of the save after this one, become the caller's.
+ */
+CHECKED dfaiss_status_t generation_write(const char *storage, const shard_content_t *content, const basis_t *basis, manifest_part_t *part,
+                                         basis_t **next, dfaiss_error_t *err);
 
 /* As manifest_commit, after the folders of the files are synced. On failure the generation may be named all the same: generation_abandon tells. */
 CHECKED dfaiss_status_t generation_commit(const char *storage, const char *index, const manifest_generation_t *generation,

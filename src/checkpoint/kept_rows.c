@@ -52,11 +52,11 @@ static bool number_rows(kept_rows_t *kept) {
 
 void kept_rows_make(const shard_content_t *content, kept_rows_t *out) {
     int64_t indexed = content->store ? engine_store_rows(content->store) : 0, held = content->store ? engine_store_held(content->store) : 0;
-    *out = (kept_rows_t){.rows = content->rows, .indexed = indexed};
+    *out = (kept_rows_t){.rows = content->rows, .indexed = indexed, .held = held};
     int64_t kept = content->living ? held + bitmap_count(content->living, indexed, content->rows) : content->rows;
     if ((content->rows - kept) * WORTH_PART < content->rows || kept == content->rows)
         return;
-    kept_rows_t made = {.bits = bitmap_create(content->rows, false), .rows = kept, .indexed = held};
+    kept_rows_t made = {.bits = bitmap_create(content->rows, false), .rows = kept, .indexed = held, .held = held};
     if (!made.bits)
         return;
     if (content->store && engine_template_class(content->template) == ENGINE_IVF)
@@ -68,6 +68,83 @@ void kept_rows_make(const shard_content_t *content, kept_rows_t *out) {
         *out = made;
     else
         kept_rows_clear(&made);
+}
+
+/* ---- rows behind those of earlier files ---- */
+
+int64_t kept_rows_place(const kept_rows_t *kept, const int64_t *rows, int64_t count) {
+    int64_t low = 0, high = kept->follows ? count : 0;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (rows[middle] < kept->start.indexed)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+int64_t kept_rows_segment(const kept_rows_t *kept, const engine_store_t *store, int64_t segment) {
+    const int64_t *rows = engine_store_segment_rows(store, segment);
+    int64_t first = 0, count = 0;
+    engine_store_segment(store, segment, &first, &count);
+    if (rows)
+        return kept_rows_place(kept, rows, count);
+    int64_t place = kept->follows ? kept->start.indexed - first : 0;
+    return place < 0 ? 0 : place < count ? place : count;
+}
+
+static int64_t count_lists(const kept_rows_t *kept, const engine_store_t *store, int64_t lists) {
+    int64_t held = 0;
+    for (int64_t list = 0; list < lists; list++) {
+        int64_t size = 0;
+        const uint8_t *codes = NULL;
+        const int64_t *rows = NULL;
+        engine_store_list(store, list, &size, &codes, &rows);
+        held += size - kept_rows_place(kept, rows, size);
+    }
+    return held;
+}
+
+static int64_t count_segments(const kept_rows_t *kept, const engine_store_t *store) {
+    int64_t held = 0;
+    for (int64_t segment = 0; segment < engine_store_segments(store); segment++) {
+        int64_t first = 0, count = 0;
+        engine_store_segment(store, segment, &first, &count);
+        held += count - kept_rows_segment(kept, store, segment);
+    }
+    return held;
+}
+
+static int64_t count_held(const kept_rows_t *kept, const shard_content_t *content) {
+    if (!content->store)
+        return 0;
+    if (engine_template_class(content->template) == ENGINE_IVF)
+        return count_lists(kept, content->store, engine_template_lists(content->template));
+    return count_segments(kept, content->store);
+}
+
+static bool extend_bits(kept_rows_t *kept, const bitmap_t *bits, int64_t rows) {
+    kept->bits = bitmap_copy(bits);
+    if (!kept->bits || !bitmap_reserve(&kept->bits, rows))
+        return false;
+    bitmap_extend(kept->bits, rows, true);
+    return number_rows(kept);
+}
+
+bool kept_rows_follow(const shard_content_t *content, const bitmap_t *bits, const kept_start_t *start, kept_rows_t *out) {
+    kept_rows_t made = {.follows = true, .start = *start};
+    if (bits && !extend_bits(&made, bits, content->rows)) {
+        kept_rows_clear(&made);
+        return false;
+    }
+    made.rows = kept_rows_count(&made, 0, content->rows);
+    made.indexed = kept_rows_count(&made, 0, content->store ? engine_store_rows(content->store) : 0);
+    made.first_row = kept_rows_count(&made, 0, start->row);
+    made.first_indexed = kept_rows_count(&made, 0, start->indexed);
+    made.held = count_held(&made, content);
+    *out = made;
+    return true;
 }
 
 void kept_rows_clear(kept_rows_t *kept) {
@@ -85,6 +162,8 @@ int64_t kept_rows_count(const kept_rows_t *kept, int64_t first, int64_t end) {
 int64_t kept_rows_number(const kept_rows_t *kept, int64_t row) {
     if (!kept->bits)
         return row;
+    if (row >= kept->bits->rows)
+        return kept->rows;
     uint64_t below = bitmap_word(kept->bits, row / 64) & (((uint64_t)1 << (row % 64)) - 1);
     return kept->before[row / 64] + __builtin_popcountll(below);
 }

@@ -60,7 +60,7 @@ static dfaiss_status_t write_columns(hdf5_file_t *file, const attribute_columns_
 }
 
 static dfaiss_status_t append_kept(const shard_content_t *content, int64_t *rows, attribute_columns_t *columns, dfaiss_error_t *err) {
-    for (int64_t row = 0; row < content->rows;) {
+    for (int64_t row = content->kept->start.row; row < content->rows;) {
         int64_t count = 0;
         for (; row < content->rows && count < PIECE; row++) {
             if (kept_rows_has(content->kept, row))
@@ -71,7 +71,7 @@ static dfaiss_status_t append_kept(const shard_content_t *content, int64_t *rows
     return DFAISS_OK;
 }
 
-/* The columns without the rows that are left out. */
+/* The columns without the rows that are left out, or are in earlier files. */
 static dfaiss_status_t copy_kept(hdf5_file_t *file, const shard_content_t *content, attribute_columns_t **out) {
     attribute_columns_t *columns = NULL;
     int64_t *rows = malloc(PIECE * sizeof *rows);
@@ -102,7 +102,7 @@ dfaiss_status_t shard_attributes_write(hdf5_file_t *file, const shard_content_t 
     attribute_columns_t *kept = NULL;
     if (!content->attributes)
         return DFAISS_OK;
-    if (!content->kept->bits)
+    if (!content->kept->bits && !content->kept->follows)
         return write_all(file, content->attributes);
     TRY(copy_kept(file, content, &kept));
     dfaiss_status_t status = write_all(file, kept);

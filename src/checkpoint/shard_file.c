@@ -53,6 +53,19 @@ static dfaiss_status_t check_content(const char *path, const shard_content_t *co
     return DFAISS_OK;
 }
 
+static void checksum_text(uint64_t checksum, char text[CHECKSUM_TEXT]) {
+    snprintf(text, CHECKSUM_TEXT, "%016" PRIx64, checksum);
+}
+
+/* What the file goes on from, where it is not the first one of its chain. */
+static dfaiss_status_t write_previous(hdf5_file_t *file, const kept_rows_t *kept) {
+    char text[CHECKSUM_TEXT];
+    if (!kept->follows)
+        return DFAISS_OK;
+    checksum_text(kept->start.previous, text);
+    return hdf5_put_text(file, "/", "previous", text);
+}
+
 static dfaiss_status_t write_root(hdf5_file_t *file, const shard_content_t *content) {
     const char *class = content->template ? engine_class_name(engine_template_class(content->template)) : "none";
     TRY(hdf5_put_text(file, "/", "format", SHARD_FORMAT));
@@ -61,9 +74,10 @@ static dfaiss_status_t write_root(hdf5_file_t *file, const shard_content_t *cont
     TRY(hdf5_put_integer(file, "/", "generation", content->generation));
     TRY(hdf5_put_integer(file, "/", "server", content->server));
     TRY(hdf5_put_integer(file, "/", "servers", content->servers));
-    TRY(hdf5_put_integer(file, "/", "first_row", 0));
+    TRY(write_previous(file, content->kept));
+    TRY(hdf5_put_integer(file, "/", "first_row", content->kept->first_row));
     TRY(hdf5_put_integer(file, "/", "rows", content->kept->rows));
-    TRY(hdf5_put_integer(file, "/", "first_indexed", 0));
+    TRY(hdf5_put_integer(file, "/", "first_indexed", content->kept->first_indexed));
     TRY(hdf5_put_integer(file, "/", "indexed_rows", content->kept->indexed));
     return hdf5_put_text(file, "/", "class", class);
 }
@@ -76,10 +90,6 @@ static dfaiss_status_t write_config(hdf5_file_t *file, const shard_content_t *co
     return status;
 }
 
-static void checksum_text(const void *bytes, size_t size, char *text) {
-    snprintf(text, CHECKSUM_TEXT, "%016" PRIx64, (uint64_t)XXH3_64bits(bytes, size));
-}
-
 static dfaiss_status_t write_trained(hdf5_file_t *file, const shard_content_t *content) {
     bytes_writer_t bytes = {0};
     char checksum[CHECKSUM_TEXT];
@@ -89,7 +99,7 @@ static dfaiss_status_t write_trained(hdf5_file_t *file, const shard_content_t *c
     if (status == DFAISS_OK)
         status = hdf5_write_all(file, "/trained", HDF5_U8, (int64_t)bytes.size, bytes.data);
     if (status == DFAISS_OK) {
-        checksum_text(bytes.data, bytes.size, checksum);
+        checksum_text(XXH3_64bits(bytes.data, bytes.size), checksum);
         status = hdf5_put_text(file, "/trained", "xxh3", checksum);
     }
     bytes_writer_destroy(&bytes);
@@ -99,10 +109,10 @@ static dfaiss_status_t write_trained(hdf5_file_t *file, const shard_content_t *c
 static dfaiss_status_t write_all(hdf5_file_t *file, const shard_content_t *content) {
     TRY(write_root(file, content));
     TRY(write_config(file, content));
-    if (content->template) {
+    if (content->template && !content->kept->follows)
         TRY(write_trained(file, content));
+    if (content->template)
         TRY(shard_store_write(file, content));
-    }
     TRY(shard_living_write(file, content));
     TRY(shard_rows_write(file, content, indexed_rows(content)));
     TRY(shard_inputs_write(file, content));

@@ -1,4 +1,4 @@
-/* Which rows of a shard are there: /living, a byte a row, where any was removed. */
+/* Which rows of a shard are there: /living, a byte a row of the file, where any was removed, and /removed, the numbers of those of earlier files. */
 #include <inttypes.h>
 
 #include "checkpoint/shard_parts.h"
@@ -11,7 +11,7 @@ static int64_t piece_at(int64_t row, int64_t rows) {
 
 static dfaiss_status_t put_all(hdf5_stream_t *stream, const shard_content_t *content) {
     uint8_t piece[PIECE];
-    for (int64_t row = 0; row < content->rows; row += PIECE) {
+    for (int64_t row = content->kept->start.row; row < content->rows; row += PIECE) {
         int64_t count = 0, end = row + piece_at(row, content->rows);
         for (int64_t i = row; i < end; i++) {
             if (kept_rows_has(content->kept, i))
@@ -22,12 +22,60 @@ static dfaiss_status_t put_all(hdf5_stream_t *stream, const shard_content_t *con
     return hdf5_stream_finish(stream);
 }
 
-dfaiss_status_t shard_living_write(hdf5_file_t *file, const shard_content_t *content) {
-    if (!content->living || bitmap_count(content->living, 0, content->rows) == content->kept->rows)
+static dfaiss_status_t write_living(hdf5_file_t *file, const shard_content_t *content) {
+    const kept_rows_t *kept = content->kept;
+    int64_t rows = kept->rows - kept->first_row;
+    if (bitmap_count(content->living, kept->start.row, content->rows) == rows)
         return DFAISS_OK;
     hdf5_stream_t stream;
-    TRY(hdf5_stream_create(file, "/living", HDF5_U8, content->kept->rows, 0, &stream));
+    TRY(hdf5_stream_create(file, "/living", HDF5_U8, rows, 0, &stream));
     dfaiss_status_t status = put_all(&stream, content);
     hdf5_stream_destroy(&stream);
     return status;
+}
+
+/* ---- rows of earlier files ---- */
+
+/* The next of these from `row` on that was removed, and was there when the file before was written, as far as that is known. */
+static int64_t next_removed(const shard_content_t *content, int64_t row) {
+    const kept_start_t *start = &content->kept->start;
+    for (; row < start->row; row++) {
+        bool known = start->known ? bitmap_get(start->known, row) : kept_rows_has(content->kept, row);
+        if (known && !bitmap_get(content->living, row))
+            break;
+    }
+    return row;
+}
+
+static int64_t count_removed(const shard_content_t *content) {
+    int64_t count = 0;
+    for (int64_t row = next_removed(content, 0); row < content->kept->start.row; row = next_removed(content, row + 1))
+        count++;
+    return count;
+}
+
+static dfaiss_status_t put_removed(hdf5_stream_t *stream, const shard_content_t *content) {
+    for (int64_t row = next_removed(content, 0); row < content->kept->start.row; row = next_removed(content, row + 1)) {
+        int64_t number = kept_rows_number(content->kept, row);
+        TRY(hdf5_stream_put(stream, &number, 1));
+    }
+    return hdf5_stream_finish(stream);
+}
+
+static dfaiss_status_t write_removed(hdf5_file_t *file, const shard_content_t *content) {
+    int64_t count = count_removed(content);
+    hdf5_stream_t stream;
+    if (count == 0)
+        return DFAISS_OK;
+    TRY(hdf5_stream_create(file, "/removed", HDF5_I64, count, 0, &stream));
+    dfaiss_status_t status = put_removed(&stream, content);
+    hdf5_stream_destroy(&stream);
+    return status;
+}
+
+dfaiss_status_t shard_living_write(hdf5_file_t *file, const shard_content_t *content) {
+    if (!content->living)
+        return DFAISS_OK;
+    TRY(write_living(file, content));
+    return write_removed(file, content);
 }

@@ -29,6 +29,12 @@ typedef struct run {
     int64_t first, end;
 } run_t;
 
+/* From a row of the shard on. */
+static run_t run_from(const shard_batch_t *batch, int64_t row) {
+    int64_t first = row - batch->first_row;
+    return (run_t){.batch = batch, .end = first < 0 ? 0 : smaller(first, batch->n)};
+}
+
 static bool next_run(const kept_rows_t *kept, run_t *run) {
     const shard_batch_t *batch = run->batch;
     run->first = run->end;
@@ -56,7 +62,7 @@ static dfaiss_status_t put_ids(hdf5_stream_t *stream, const run_t *run) {
 
 static dfaiss_status_t put_all_ids(hdf5_stream_t *stream, const shard_content_t *content) {
     for (int64_t i = 0; i < content->batch_count; i++) {
-        for (run_t run = {.batch = &content->batches[i]}; next_run(content->kept, &run);)
+        for (run_t run = run_from(&content->batches[i], content->kept->start.row); next_run(content->kept, &run);)
             TRY(put_ids(stream, &run));
     }
     return hdf5_stream_finish(stream);
@@ -64,7 +70,7 @@ static dfaiss_status_t put_all_ids(hdf5_stream_t *stream, const shard_content_t 
 
 static dfaiss_status_t write_ids(hdf5_file_t *file, const shard_content_t *content) {
     hdf5_stream_t stream;
-    TRY(hdf5_stream_create(file, "/ids", HDF5_I64, content->kept->rows, 0, &stream));
+    TRY(hdf5_stream_create(file, "/ids", HDF5_I64, content->kept->rows - content->kept->first_row, 0, &stream));
     dfaiss_status_t status = put_all_ids(&stream, content);
     hdf5_stream_destroy(&stream);
     return status;
@@ -95,7 +101,7 @@ static dfaiss_status_t put_ends(hdf5_stream_t *stream, const run_t *run, uint64_
 static dfaiss_status_t put_metadata(const shard_content_t *content, hdf5_stream_t *ends, hdf5_stream_t *bytes) {
     uint64_t base = 0;
     for (int64_t i = 0; i < content->batch_count; i++) {
-        for (run_t run = {.batch = &content->batches[i]}; next_run(content->kept, &run);) {
+        for (run_t run = run_from(&content->batches[i], content->kept->start.row); next_run(content->kept, &run);) {
             uint64_t size = metadata_end(&run) - metadata_begin(&run);
             TRY(put_ends(ends, &run, base));
             if (size > 0)
@@ -110,7 +116,7 @@ static dfaiss_status_t put_metadata(const shard_content_t *content, hdf5_stream_
 static uint64_t all_metadata_bytes(const shard_content_t *content) {
     uint64_t total = 0;
     for (int64_t i = 0; i < content->batch_count; i++) {
-        for (run_t run = {.batch = &content->batches[i]}; next_run(content->kept, &run);)
+        for (run_t run = run_from(&content->batches[i], content->kept->start.row); next_run(content->kept, &run);)
             total += metadata_end(&run) - metadata_begin(&run);
     }
     return total;
@@ -123,7 +129,7 @@ static dfaiss_status_t write_metadata(hdf5_file_t *file, const shard_content_t *
     if (total == 0)
         return DFAISS_OK;
     TRY(hdf5_make_group(file, "/metadata"));
-    dfaiss_status_t status = hdf5_stream_create(file, "/metadata/ends", HDF5_U64, content->kept->rows, 0, &ends);
+    dfaiss_status_t status = hdf5_stream_create(file, "/metadata/ends", HDF5_U64, content->kept->rows - content->kept->first_row, 0, &ends);
     if (status == DFAISS_OK)
         status = hdf5_stream_create(file, "/metadata/bytes", HDF5_U8, (int64_t)total, 0, &bytes);
     if (status == DFAISS_OK)
@@ -150,7 +156,7 @@ static dfaiss_status_t put_zeros(hdf5_stream_t *stream, int64_t rows) {
 }
 
 static dfaiss_status_t put_vectors(hdf5_stream_t *stream, const shard_content_t *content, const shard_batch_t *batch, int64_t indexed) {
-    run_t run = {.batch = batch, .end = batch->first_row < indexed ? indexed - batch->first_row : 0};
+    run_t run = run_from(batch, indexed);
     while (next_run(content->kept, &run)) {
         const uint8_t *vectors = batch->vectors;
         if (vectors)
@@ -200,7 +206,8 @@ static dfaiss_status_t write_buffered(hdf5_file_t *file, const shard_content_t *
 }
 
 dfaiss_status_t shard_rows_write(hdf5_file_t *file, const shard_content_t *content, int64_t indexed) {
+    int64_t first = content->kept->start.row;
     TRY(write_ids(file, content));
     TRY(write_metadata(file, content));
-    return write_buffered(file, content, indexed);
+    return write_buffered(file, content, first > indexed ? first : indexed);
 }

@@ -65,6 +65,8 @@ dfaiss_status_t hosted_add(server_t *server, const char *name, shard_t *shard, t
 
 static void free_hosted(hosted_t *hosted) {
     lease_release(hosted->lease);
+    basis_destroy(hosted->saved);
+    basis_destroy(hosted->written);
     shard_destroy(hosted->shard);
     team_destroy(hosted->team);
     free(hosted->rows_of);

@@ -1,5 +1,6 @@
-/* SAVE: a new generation. Every server's builder writes its file beside the older ones, syncs and verifies it; only when all have, server 0 names the
- * generation in the manifest. */
+/* SAVE: a new generation. Every server's builder writes what has come since the last one beside the older files, syncs and verifies it; only when all
+ * have, server 0 names the generation in the manifest. Whether it was named the others learn with the next save, which says which generation it
+ * follows. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,10 @@ typedef struct writing {
     int64_t generation;
     int server;
     int servers;
+    const basis_t *basis; /* the index's; NULL: none that fits */
     shard_snapshot_t snapshot;
     manifest_part_t part;
+    basis_t *written;
 } writing_t;
 
 static dfaiss_status_t take_snapshot(job_t *job, dfaiss_error_t *err) {
@@ -50,7 +53,7 @@ static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
         .inputs = snapshot->inputs,
     };
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
-    TRY(generation_write(writing->storage, &content, &writing->part, err));
+    TRY(generation_write(writing->storage, &content, writing->basis, &writing->part, &writing->written, err));
     memory_trim(); /* HDF5's buffers */
     return DFAISS_OK;
 }
@@ -64,6 +67,7 @@ static void file_written(server_t *server, job_t *job, dfaiss_status_t status, c
         parts_put(result, &writing->part);
         bytes_put_i64(result, shard_next_id(job->hosted->shard));
         job->hosted->file_bytes = (int64_t)manifest_part_bytes(&writing->part);
+        job->hosted->written = writing->written;
     }
     manifest_clear_part(&writing->part);
     shard_snapshot_clear(&writing->snapshot);
@@ -71,13 +75,25 @@ static void file_written(server_t *server, job_t *job, dfaiss_status_t status, c
     operation_local_end(server, operation, status, error);
 }
 
-/* The argument: index, storage, generation. */
+/* What this server has of the generation that the new one follows; 0: of none. */
+static const basis_t *find_basis(hosted_t *hosted, int64_t follows) {
+    if (hosted->written && basis_generation(hosted->written) == follows) {
+        basis_destroy(hosted->saved);
+        hosted->saved = hosted->written;
+    } else {
+        basis_destroy(hosted->written);
+    }
+    hosted->written = NULL;
+    return hosted->saved && basis_generation(hosted->saved) == follows ? hosted->saved : NULL;
+}
+
+/* The argument: index, storage, generation, and the one that it follows. */
 static dfaiss_status_t start_writing(server_t *server, operation_t *operation, dfaiss_error_t *err) {
     char index[MESSAGE_NAME], storage[PATH_MAX];
     bytes_reader_t in = bytes_reader(operation->argument.data, operation->argument.size);
     bytes_get_string(&in, index, sizeof index);
     bytes_get_string(&in, storage, sizeof storage);
-    int64_t generation = bytes_get_i64(&in);
+    int64_t generation = bytes_get_i64(&in), follows = bytes_get_i64(&in);
     if (!bytes_reader_done(&in))
         return message_malformed(MESSAGE_SAVE, err);
     hosted_t *hosted;
@@ -90,6 +106,7 @@ static dfaiss_status_t start_writing(server_t *server, operation_t *operation, d
     writing->generation = generation;
     writing->server = server->number;
     writing->servers = server->servers;
+    writing->basis = find_basis(hosted, follows);
     writing->job = (job_t){.hosted = hosted, .prepare = take_snapshot, .work = write_file, .done = file_written, .context = writing};
     job_submit(server, &writing->job);
     return DFAISS_OK;
@@ -238,6 +255,7 @@ static void folder_made(server_t *server, job_t *job, dfaiss_status_t status, co
     bytes_put_string(&argument, saving->index);
     bytes_put_string(&argument, saving->storage);
     bytes_put_i64(&argument, saving->generation.number);
+    bytes_put_i64(&argument, saving->replace ? 0 : saving->basis.generation);
     operation_start(server, OPERATION_WRITE, &argument, NULL, 0, all_written, saving);
 }
 

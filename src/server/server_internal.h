@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "checkpoint/basis.h"
 #include "checkpoint/lease.h"
 #include "checkpoint/manifest.h"
 #include "message/add.h"
@@ -54,7 +55,9 @@ struct hosted {
     int64_t saved_vectors;  /* of the whole index, in that generation */
     int64_t next_id;        /* greater than every id in that generation, and on server 0 than every id that was dealt out */
     uint64_t incarnation;   /* the same on all servers; an index that comes later under the same name has another */
-    int64_t file_bytes;     /* of this server's file of it */
+    int64_t file_bytes;     /* of this server's files of it */
+    basis_t *saved;         /* owned; what this server has saved or loaded last; NULL: the next save writes everything */
+    basis_t *written;       /* owned; of the last save, of which it is not known here whether it was committed; NULL: none */
     uint64_t updates;       /* the last one whose new vectors are where they belong */
     uint64_t last_update;   /* on server 0: that was begun */
     int users;              /* operations, jobs and searches that hold on to the shard */

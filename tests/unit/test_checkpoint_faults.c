@@ -36,9 +36,17 @@ static const struct {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* By kind, generation (less 1) and server; and the checksums of their files. */
+/* The new generation holds everything in files of its own, or what has come since. */
+typedef enum form { WHOLE, SHARED, FORMS } form_t;
+
+static form_t form;
+
+/* By kind, generation (less 1) and server. */
 static shard_content_t contents[KINDS][2][SERVERS];
-static uint64_t checksums[KINDS][2][SERVERS];
+/* The checksums of the files that these generations wrote, by form. */
+static uint64_t checksums[FORMS][KINDS][2][SERVERS];
+/* What the servers remember of the old generation. */
+static basis_t *bases[KINDS][SERVERS];
 
 /* The files of the old generation: the manifest, then one of each server. */
 typedef struct kept_file {
@@ -100,11 +108,16 @@ static void make_content(int kind, int generation, int server) {
 
 /* ---- saving and loading, as servers do ---- */
 
-static dfaiss_status_t write_all(int kind, manifest_generation_t *generation) {
+static dfaiss_status_t write_all(int kind, manifest_generation_t *generation, bool replace) {
     for (int server = 0; server < SERVERS; server++) {
         shard_content_t content = contents[kind][generation->number == OLD ? 0 : 1][server];
+        basis_t *next = NULL, *follows = form == SHARED && generation->number == NEW && !replace ? bases[kind][server] : NULL;
         content.generation = generation->number;
-        TRY(generation_write(storage, &content, &generation->parts[server], &err));
+        TRY(generation_write(storage, &content, follows, &generation->parts[server], &next, &err));
+        if (generation->number == OLD && !bases[kind][server])
+            bases[kind][server] = next;
+        else
+            basis_destroy(next);
         generation->vectors += generation->parts[server].vectors;
         generation->buffered += generation->parts[server].buffered;
     }
@@ -118,7 +131,7 @@ static dfaiss_status_t save(int kind, const manifest_basis_t *basis, bool replac
     *named = false;
     dfaiss_status_t status = generation_begin(storage, "wiki", basis, replace, &generation.number, &err);
     if (status == DFAISS_OK)
-        status = write_all(kind, &generation);
+        status = write_all(kind, &generation, replace);
     if (status == DFAISS_OK)
         status = generation_commit(storage, "wiki", &generation, basis, KEEP, replace, &err);
     if (status != DFAISS_OK && generation.number > 0 && generation_abandon(storage, "wiki", generation.number, replace, named, NULL) != DFAISS_OK)
@@ -133,11 +146,11 @@ static dfaiss_status_t load_generation(int kind, const manifest_generation_t *ge
     assert_int_equal(generation->servers, SERVERS);
     for (int server = 0; server < SERVERS; server++) {
         const manifest_part_t *part = &generation->parts[server];
-        const manifest_file_t *file = &part->files[0];
         shard_content_t content;
-        TRY(manifest_verify_file(storage, "wiki", file, &err));
+        for (int64_t i = 0; i < part->file_count; i++)
+            TRY(manifest_verify_file(storage, "wiki", &part->files[i], &err));
         if (generation->number <= NEW)
-            assert_true(file->checksum == checksums[kind][is_new][server]);
+            assert_true(part->files[part->file_count - 1].checksum == checksums[form][kind][is_new][server]);
         if (!read)
             continue;
         TRY(generation_read(storage, "wiki", generation->number, server, SERVERS, part, &content, &err));
@@ -200,12 +213,20 @@ static void keep_old(int kind) {
     }
 }
 
+static void check_files(int64_t expected) {
+    manifest_t manifest = {0};
+    assert_ok(manifest_read(storage, "wiki", &manifest, &err), err);
+    for (int server = 0; server < SERVERS; server++)
+        assert_int_equal(manifest_newest(&manifest)->parts[server].file_count, expected);
+    manifest_clear(&manifest);
+}
+
 static void note_checksums(int kind, int generation) {
     for (int server = 0; server < SERVERS; server++) {
         char path[PATH_MAX];
         uint64_t bytes;
         assert_ok(manifest_shard_path(storage, "wiki", generation, server, path, sizeof path, &err), err);
-        assert_ok(file_checksum(path, &checksums[kind][generation - 1][server], &bytes, &err), err);
+        assert_ok(file_checksum(path, &checksums[form][kind][generation - 1][server], &bytes, &err), err);
     }
 }
 
@@ -222,11 +243,15 @@ static int make_kinds(void **state) {
         }
         assert_ok(file_remove_tree(storage, &err), err);
         assert_ok(save(kind, &none, false, &named), err);
-        note_checksums(kind, OLD);
         keep_old(kind);
-        load(kind, true, &basis);
-        assert_ok(save(kind, &basis, false, &named), err);
-        note_checksums(kind, NEW);
+        for (form = WHOLE; form < FORMS; form++) {
+            put_old(kind);
+            note_checksums(kind, OLD);
+            load(kind, true, &basis);
+            assert_ok(save(kind, &basis, false, &named), err);
+            check_files(form == SHARED ? 2 : 1);
+            note_checksums(kind, NEW);
+        }
     }
     return 0;
 }
@@ -237,6 +262,7 @@ static int clear_kinds(void **state) {
         for (int server = 0; server < SERVERS; server++) {
             shard_content_clear(&contents[kind][0][server]);
             shard_content_clear(&contents[kind][1][server]);
+            basis_destroy(bases[kind][server]);
         }
         for (int i = 0; i <= SERVERS; i++)
             free(kept_files[kind][i].bytes);
@@ -294,7 +320,7 @@ static void check_after(int kind, const char *fault, ending_t ending, bool save_
     assert_int_equal(basis.generation, before + 1);
 }
 
-static void walk(const char *call, const char *fate, bool dies, bool replace) {
+static void walk_form(const char *call, const char *fate, bool dies, bool replace) {
     for (int kind = 0; kind < KINDS; kind++) {
         char fault[64];
         int endings[4] = {0};
@@ -309,56 +335,62 @@ static void walk(const char *call, const char *fate, bool dies, bool replace) {
             endings[ending]++;
             check_after(kind, fault, ending, point % 5 == 0);
         }
-        print_message("%s, %s%s: %lld calls; saved %d, failed %d, failed late %d, killed %d\n", kinds[kind].name, call, fate, points,
-                      endings[ENDED_WELL], endings[ENDED_WITH_FAILURE], endings[ENDED_NAMED], endings[ENDED_KILLED]);
+        print_message("%s%s, %s%s: %lld calls; saved %d, failed %d, failed late %d, killed %d\n", kinds[kind].name, form == SHARED ? ", shared" : "",
+                      call, fate, points, endings[ENDED_WELL], endings[ENDED_WITH_FAILURE], endings[ENDED_NAMED], endings[ENDED_KILLED]);
         assert_in_range(points, 10, 1000);
         assert_true(endings[dies ? ENDED_KILLED : ENDED_WITH_FAILURE] > 0);
     }
 }
 
+static void walk(const char *call, const char *fate, bool dies) {
+    for (form = WHOLE; form < FORMS; form++)
+        walk_form(call, fate, dies, false);
+}
+
 static void test_killed(void **state) {
     (void)state;
-    walk("any", ":kill", true, false);
+    walk("any", ":kill", true);
 }
 
 static void test_torn(void **state) {
     (void)state;
-    walk("write", ":torn", true, false);
+    walk("write", ":torn", true);
 }
 
 static void test_no_space(void **state) {
     (void)state;
-    walk("any", ":ENOSPC", false, false);
+    walk("any", ":ENOSPC", false);
 }
 
 /* A disk stays full until something is removed. */
 static void test_full_disk(void **state) {
     (void)state;
-    walk("write", "+:ENOSPC", false, false);
+    walk("write", "+:ENOSPC", false);
 }
 
 static void test_device_errors(void **state) {
     (void)state;
-    walk("any", ":EIO", false, false);
+    walk("any", ":EIO", false);
 }
 
 /* From then on nothing works, cleaning up included. */
 static void test_device_is_gone(void **state) {
     (void)state;
-    walk("any", "+:EIO", false, false);
+    walk("any", "+:EIO", false);
 }
 
 /* Nothing is told of writes that did not happen. */
 static void test_lost_writes(void **state) {
     (void)state;
-    walk("write", ":lost", false, false);
+    walk("write", ":lost", false);
 }
 
 /* The new index takes the place of all generations of the old one. */
 static void test_replaced(void **state) {
     (void)state;
-    walk("any", ":kill", true, true);
-    walk("any", ":EIO", false, true);
+    form = WHOLE;
+    walk_form("any", ":kill", true, true);
+    walk_form("any", ":EIO", false, true);
 }
 
 /* ---- damage afterwards ---- */
@@ -382,28 +414,85 @@ static void check_passed_over(int kind, const char *path, bool read) {
     assert_int_equal(basis.newest, NEW);
 }
 
-/* Bits and cuts anywhere in the file of one server. */
+typedef void check_damaged_t(int kind, const char *path, bool read);
+
+/* Bits and cuts anywhere in a file, and no file at all. */
+static void damage_file(int kind, const char *path, check_damaged_t *check) {
+    size_t size = 0;
+    random_state_t random = random_stream(12, (uint64_t)kind);
+    char *bytes = read_file(path, &size);
+    for (int i = 0; i < DAMAGES; i++) {
+        size_t at = (size_t)random_below(&random, size);
+        char kept = bytes[at];
+        bytes[at] = (char)(kept ^ (1 << random_below(&random, 8)));
+        put_file(path, bytes, i % 2 ? size : at);
+        check(kind, path, i % 50 == 0);
+        bytes[at] = kept;
+    }
+    assert_int_equal(unlink(path), 0);
+    check(kind, path, true);
+    free(bytes);
+}
+
 static void test_damaged_files(void **state) {
     (void)state;
+    for (form = WHOLE; form < FORMS; form++) {
+        for (int kind = 0; kind < KINDS; kind++) {
+            char path[PATH_MAX];
+            put_both(kind);
+            assert_ok(manifest_shard_path(storage, "wiki", NEW, kind % SERVERS, path, sizeof path, &err), err);
+            damage_file(kind, path, check_passed_over);
+        }
+    }
+}
+
+/* Neither generation is whole. */
+static void check_none_whole(int kind, const char *path, bool read) {
+    manifest_t manifest = {0};
+    assert_ok(manifest_read(storage, "wiki", &manifest, &err), err);
+    for (int64_t i = 0; i < manifest.count; i++) {
+        assert_int_equal(load_generation(kind, &manifest.generations[i], read), DFAISS_ERR_CHECKPOINT);
+        assert_non_null(strstr(err.text, path));
+    }
+    manifest_clear(&manifest);
+}
+
+/* A file that both generations share. */
+static void test_damaged_shared_files(void **state) {
+    (void)state;
+    form = SHARED;
     for (int kind = 0; kind < KINDS; kind++) {
         char path[PATH_MAX];
-        size_t size = 0;
-        random_state_t random = random_stream(12, (uint64_t)kind);
         put_both(kind);
-        assert_ok(manifest_shard_path(storage, "wiki", NEW, kind % SERVERS, path, sizeof path, &err), err);
-        char *bytes = read_file(path, &size);
-        for (int i = 0; i < DAMAGES; i++) {
-            size_t at = (size_t)random_below(&random, size);
-            char kept = bytes[at];
-            bytes[at] = (char)(kept ^ (1 << random_below(&random, 8)));
-            put_file(path, bytes, i % 2 ? size : at);
-            check_passed_over(kind, path, i % 50 == 0);
-            bytes[at] = kept;
-        }
-        assert_int_equal(unlink(path), 0);
-        check_passed_over(kind, path, true);
-        free(bytes);
+        assert_ok(manifest_shard_path(storage, "wiki", OLD, kind % SERVERS, path, sizeof path, &err), err);
+        damage_file(kind, path, check_none_whole);
     }
+}
+
+/* The file that a chain goes on from is another one than the manifest says, though that has its checksum. */
+static void test_chains_do_not_mix(void **state) {
+    (void)state;
+    form = SHARED;
+    put_both(0);
+    manifest_t manifest = {0};
+    shard_content_t content;
+    assert_ok(manifest_read(storage, "wiki", &manifest, &err), err);
+    manifest_part_t *part = &manifest.generations[1].parts[1];
+    assert_int_equal(part->file_count, 2);
+    char path[PATH_MAX], other[PATH_MAX + 8];
+    size_t size = 0;
+    assert_ok(manifest_file_path(storage, "wiki", &part->files[0], path, sizeof path, &err), err);
+    snprintf(other, sizeof other, "%s.other", path);
+    shard_content_t changed = contents[0][0][1];
+    changed.batches[0].metadata[0] = 'n';
+    assert_ok(shard_file_save(other, &changed, &part->files[0].checksum, &part->files[0].bytes, &err), err);
+    changed.batches[0].metadata[0] = 'm';
+    char *bytes = read_file(other, &size);
+    put_file(path, bytes, size);
+    free(bytes);
+    assert_fails(generation_read(storage, "wiki", NEW, 1, SERVERS, part, &content, &err), DFAISS_ERR_CHECKPOINT, err, "g000002/shard-0001.h5");
+    assert_non_null(strstr(err.text, "previous"));
+    manifest_clear(&manifest);
 }
 
 /* The manifest itself: nothing is loaded from one that is damaged, whatever it seems to say. */
@@ -412,6 +501,7 @@ static void test_damaged_manifest(void **state) {
     char path[PATH_MAX];
     size_t size = 0;
     random_state_t random = random_stream(13, 0);
+    form = SHARED;
     put_both(0);
     snprintf(path, sizeof path, "%s/wiki/manifest.json", storage);
     char *bytes = read_file(path, &size);
@@ -435,6 +525,7 @@ static void test_generations_do_not_mix(void **state) {
     manifest_file_t file = {.name = "g000002/shard-0001.h5"};
     manifest_part_t part = {.file_count = 1, .files = &file};
     shard_content_t content;
+    form = WHOLE;
     put_both(1);
     assert_ok(manifest_shard_path(storage, "wiki", OLD, 1, other, sizeof other, &err), err);
     assert_ok(manifest_shard_path(storage, "wiki", NEW, 1, path, sizeof path, &err), err);
@@ -477,6 +568,8 @@ int main(void) {
         cmocka_unit_test(test_lost_writes),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_damaged_shared_files),
+        cmocka_unit_test(test_chains_do_not_mix),
         cmocka_unit_test(test_damaged_manifest),
         cmocka_unit_test(test_generations_do_not_mix),
         cmocka_unit_test(test_somebody_else_has_saved),
