@@ -78,6 +78,14 @@ static bool is_own(const lease_t *lease, const found_t *found) {
     return found->known && strcmp(found->holder.nonce, lease->self.nonce) == 0;
 }
 
+static bool has_ended(const lease_t *lease, const found_t *found) {
+    return found->known && lease_holder_ended(&found->holder, &lease->self);
+}
+
+static bool is_held(const lease_t *lease, const found_t *found) {
+    return !has_ended(lease, found) && found->age <= lease->terms.lapse;
+}
+
 static void describe(const found_t *found, char *text, size_t capacity) {
     if (found->known)
         lease_holder_text(&found->holder, text, capacity);
@@ -152,10 +160,9 @@ static dfaiss_status_t put(const lease_t *lease, dfaiss_error_t *err) {
         /* A network file system may have done it, and tell of its second try. */
         if (is_own(lease, &found))
             return DFAISS_OK;
-        bool ended = found.known && lease_holder_ended(&found.holder, &lease->self);
-        if (!ended && found.age <= lease->terms.lapse)
+        if (is_held(lease, &found))
             return refuse(lease, &found, err);
-        return take_over(lease, &found, ended, err);
+        return take_over(lease, &found, has_ended(lease, &found), err);
     }
     return error_set(err, DFAISS_ERR_STATE, lease->path, "the lease %s comes and goes", lease->path);
 }
@@ -291,6 +298,22 @@ dfaiss_status_t lease_take(const char *storage, const char *index, const lease_t
         return status;
     }
     *out = lease;
+    return DFAISS_OK;
+}
+
+dfaiss_status_t lease_look(const char *storage, const char *index, const lease_terms_t *terms, bool *stale, dfaiss_error_t *err) {
+    lease_t lease = {.terms = terms ? *terms : usual_terms};
+    found_t found = {0};
+    TRY(lease_holder_self(&lease.self, err));
+    TRY(set_paths(&lease, storage, index, err));
+    dfaiss_status_t status = write_own(&lease, err);
+    if (status == DFAISS_OK)
+        status = find(&lease, &found, err);
+    (void)fault_remove(lease.own_path);
+    TRY(status);
+    if (found.exists && is_held(&lease, &found))
+        return refuse(&lease, &found, err);
+    *stale = found.exists;
     return DFAISS_OK;
 }
 

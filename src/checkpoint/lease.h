@@ -24,6 +24,10 @@ typedef struct lease_terms {
 /* Makes the storage and the index's folder where they are missing. ERR_STATE names who holds the lease. `terms` may be NULL: 15 and 120 seconds. */
 CHECKED dfaiss_status_t lease_take(const char *storage, const char *index, const lease_terms_t *terms, lease_t **out, dfaiss_error_t *err);
 
+/* Looks at the lease of an index whose folder is there, and takes nothing: ERR_STATE names who holds it; *stale: there is one that nobody holds any
+ * more. */
+CHECKED dfaiss_status_t lease_look(const char *storage, const char *index, const lease_terms_t *terms, bool *stale, dfaiss_error_t *err);
+
 /* ERR_STATE where somebody else has taken it over. One that has vanished with its folder is taken anew. Any thread. */
 CHECKED dfaiss_status_t lease_check(lease_t *lease, dfaiss_error_t *err);
 

@@ -28,6 +28,7 @@ command_function_t command_serve;
 command_function_t command_doctor;
 command_function_t command_inspect;
 command_function_t command_drop;
+command_function_t command_gc;
 command_function_t command_version;
 
 #endif
