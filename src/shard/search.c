@@ -80,13 +80,18 @@ dfaiss_status_t shard_check_filter(shard_t *shard, const char *text, size_t size
     return DFAISS_OK;
 }
 
-dfaiss_status_t shard_check_radius(const shard_t *shard, dfaiss_error_t *err) {
-    engine_class_t class = ENGINE_CODES;
+/* Without a dimension it is looked for once, and where nothing tells it is known when the first vectors have brought one. */
+static bool is_opaque(shard_t *shard) {
     if (shard->template)
-        class = engine_template_class(shard->template);
-    else if (engine_config_class(shard->config, &class, NULL) != DFAISS_OK)
-        return DFAISS_OK; /* it will be known when the first vectors have brought the dimension */
-    if (class != ENGINE_OPAQUE)
+        return engine_template_class(shard->template) == ENGINE_OPAQUE;
+    if (!shard->class_known && engine_config_class(shard->config, &shard->class, NULL) != DFAISS_OK)
+        shard->class = ENGINE_CODES;
+    shard->class_known = true;
+    return shard->class == ENGINE_OPAQUE;
+}
+
+dfaiss_status_t shard_check_radius(shard_t *shard, dfaiss_error_t *err) {
+    if (!is_opaque(shard))
         return DFAISS_OK;
     return error_set(err, DFAISS_ERR_UNSUPPORTED, shard->name,
                      "index '%s' is of kind '%s', which cannot do a range search (dfaiss_range_search); flat, SQ, PQ, IVF and HNSW indexes can",

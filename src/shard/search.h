@@ -23,7 +23,7 @@ typedef struct shard_question {
 /* ERR_ARG: the filter of a question is wrong; text and `where` say at which place. */
 CHECKED dfaiss_status_t shard_check_filter(shard_t *shard, const char *filter, size_t filter_size, dfaiss_error_t *err);
 /* ERR_UNSUPPORTED: this kind of index cannot search within a radius, whether it has indexed anything yet or not. */
-CHECKED dfaiss_status_t shard_check_radius(const shard_t *shard, dfaiss_error_t *err);
+CHECKED dfaiss_status_t shard_check_radius(shard_t *shard, dfaiss_error_t *err);
 
 /* ERR_ARG where dim differs or the filter is wrong, ERR_DATA where a value is not finite. */
 CHECKED dfaiss_status_t shard_search_create(shard_t *shard, const shard_question_t *question, shard_search_t **out, dfaiss_error_t *err);

@@ -87,6 +87,8 @@ struct shard {
     int64_t nprobe;
     team_t *team;
 
+    engine_class_t class; /* by the configuration, where there is no template */
+    bool class_known;
     engine_template_t *template;         /* trained when store is there */
     engine_template_t *pending_template; /* installed as soon as no search is under way */
     engine_store_t *store;               /* NULL before training */

@@ -206,14 +206,27 @@ static void test_everything(void **state) {
 
 /* ---- when ---- */
 
+static bool first_half_or_last(int64_t row) {
+    return first_half(row) || row == ROWS - 1;
+}
+
+static bool last(int64_t row) {
+    return row == ROWS - 1;
+}
+
 /* A search that began before rows went finds them still, although their memory is to be given back, which waits for it; later searches do not wait.
+ * before: a row has gone before it begins, so that it has bits.
  */
-static void check_older_search(shard_t *shard) {
+static void check_older_search(shard_t *shard, bool before) {
     const float query[DIM] = {0};
     shard_search_t *older = NULL;
     bool done = false;
     topk_t hits = make_hits(2 * ROWS);
-    shard_bytes_t before = shard_bytes(shard);
+    shard_bytes_t bytes = shard_bytes(shard);
+    goes_t *gone = before ? first_half_or_last : first_half;
+    int64_t found = before ? ROWS - 1 : ROWS;
+    if (before)
+        remove_rows(shard, last);
     assert_ok(shard_search_create(shard, &(shard_question_t){.nq = 1, .dim = DIM, .queries = query, .k = 2 * ROWS}, &older, &error), error);
     assert_ok(shard_search_step(older, 0, &done, &error), error);
     assert_false(done);
@@ -222,32 +235,32 @@ static void check_older_search(shard_t *shard) {
     assert_false(shard_advance(shard, INT64_MAX));
     assert_true(shard_compacting(shard));
     assert_true(shard_changing(shard) && !shard_indexing(shard));
-    check(shard, first_half);
-    assert_true(shard_bytes(shard).metadata == before.metadata && shard_bytes(shard).buffered == before.buffered);
+    check(shard, gone);
+    assert_true(shard_bytes(shard).metadata == bytes.metadata && shard_bytes(shard).buffered == bytes.buffered);
     while (!done)
         assert_ok(shard_search_step(older, 0, &done, &error), error);
     shard_search_result(older, &hits);
     shard_search_destroy(older);
     for (int64_t i = 0; i < 2 * ROWS; i++)
-        assert_true(i < ROWS ? hits.ids[i] >= 0 : hits.ids[i] == -1);
+        assert_true(i < found ? hits.ids[i] >= 0 : hits.ids[i] == -1);
     free(hits.ids);
     while (shard_changing(shard))
         (void)shard_advance(shard, INT64_MAX);
-    assert_true(shard_bytes(shard).metadata < before.metadata);
-    check(shard, first_half);
+    assert_true(shard_bytes(shard).metadata < bytes.metadata);
+    check(shard, gone);
 }
 
 static void test_older_searches(void **state) {
     (void)state;
-    for (int kind = 0; kind < KINDS; kind++) {
-        shard_t *shard = make_filled(&kinds[kind], true);
-        check_older_search(shard);
+    for (int kind = 0; kind < 2 * KINDS; kind++) {
+        shard_t *shard = make_filled(&kinds[kind / 2], true);
+        check_older_search(shard, kind % 2);
         shard_destroy(shard);
     }
     shard_t *shard = make_shard(kinds[2].config);
     while (shard_rows(shard) < ROWS)
         append(shard, true);
-    check_older_search(shard);
+    check_older_search(shard, true);
     assert_true(shard_bytes(shard).buffered == ROWS / 2 * DIM * sizeof(float));
     shard_destroy(shard);
 }
@@ -287,6 +300,52 @@ static void test_replaced_rows_stay(void **state) {
     assert_false(shard_tells(shard, 5));
     assert_int_equal(shard_removed(shard), 0);
     check(shard, first_half);
+    shard_destroy(shard);
+}
+
+static void test_hidden_rows_stay(void **state) {
+    (void)state;
+    shard_t *shard = make_filled(&kinds[2], true);
+    shard_set_keep_replaced(shard, 0);
+    replace_first_half(shard);
+    for (int i = 0; i < 10; i++)
+        assert_false(build_once(shard));
+    assert_int_equal(shard_removed(shard), ROWS / 2);
+    shard_settle_update(shard, 1);
+    build_all(shard);
+    assert_int_equal(shard_removed(shard), 0);
+    shard_destroy(shard);
+}
+
+/* More goes while the builder is at it: that is given back the next time. */
+static void test_more_goes_meanwhile(void **state) {
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        shard_t *shard = make_filled(&kinds[kind], true);
+        size_t metadata = shard_bytes(shard).metadata;
+        remove_rows(shard, odd);
+        assert_true(build_once(shard));
+        remove_rows(shard, all);
+        while (shard_changing(shard))
+            (void)shard_advance(shard, INT64_MAX);
+        check(shard, all);
+        build_all(shard);
+        assert_true(shard_bytes(shard).metadata < metadata / 4); /* of attributes */
+        check(shard, all);
+        shard_destroy(shard);
+    }
+}
+
+/* While an update hides rows nobody else may come to share the bits. */
+static void test_held_searches(void **state) {
+    (void)state;
+    shard_t *shard = make_filled(&kinds[2], true);
+    remove_rows(shard, odd);
+    shard_hold_searches(shard, true);
+    assert_false(build_once(shard));
+    shard_hold_searches(shard, false);
+    build_all(shard);
+    assert_int_equal(shard_removed(shard), 0);
     shard_destroy(shard);
 }
 
@@ -352,6 +411,7 @@ static void test_batches_are_joined(void **state) {
     free(hits.ids);
     build_all(shard);
     assert_int_equal(shard_living(shard), 2 + BATCH);
+    assert_true(shard_bytes(shard).buffered == 0);
     shard_destroy(shard);
 }
 
@@ -373,10 +433,17 @@ static void test_snapshot_of_waiting_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_kind),         cmocka_unit_test(test_an_eighth),
-        cmocka_unit_test(test_segments_that_grew), cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_older_searches),     cmocka_unit_test(test_replaced_rows_stay),
-        cmocka_unit_test(test_waiting_rows),       cmocka_unit_test(test_snapshot_of_waiting_rows),
+        cmocka_unit_test(test_every_kind),
+        cmocka_unit_test(test_an_eighth),
+        cmocka_unit_test(test_segments_that_grew),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_older_searches),
+        cmocka_unit_test(test_replaced_rows_stay),
+        cmocka_unit_test(test_hidden_rows_stay),
+        cmocka_unit_test(test_more_goes_meanwhile),
+        cmocka_unit_test(test_held_searches),
+        cmocka_unit_test(test_waiting_rows),
+        cmocka_unit_test(test_snapshot_of_waiting_rows),
         cmocka_unit_test(test_batches_are_joined),
     };
     if (team_create(2, &team, &error) != DFAISS_OK)

@@ -276,6 +276,20 @@ static void test_hidden_rows(void **state) {
     shard_destroy(shard);
 }
 
+/* Nothing but hidden rows is there. */
+static void test_all_rows_are_hidden(void **state) {
+    (void)state;
+    expected_t expected = {.living = 0};
+    shard_t *shard = make_shard(flat);
+    append(shard, BATCH, &expected);
+    remove_rows(shard, 10, 390, 1, &expected);
+    hide(shard, 7, shard_rows(shard));
+    assert_int_equal(shard_living(shard), 0);
+    assert_int_equal(count_hits(shard, 7, NULL), 0);
+    assert_int_equal(count_hits(shard, 6, NULL), 20);
+    shard_destroy(shard);
+}
+
 /* The rows that an update has brought have the ids of those that it hides. */
 static void test_rows_that_are_kept(void **state) {
     (void)state;
@@ -412,6 +426,7 @@ int main(void) {
         cmocka_unit_test(test_searches_keep_what_they_began_with),
         cmocka_unit_test(test_filters_leave_out_what_went),
         cmocka_unit_test(test_hidden_rows),
+        cmocka_unit_test(test_all_rows_are_hidden),
         cmocka_unit_test(test_rows_that_are_kept),
         cmocka_unit_test(test_searches_find_old_or_new),
         cmocka_unit_test(test_held_searches),
