@@ -29,10 +29,12 @@ typedef struct loading {
     spread_t plan;
     int64_t file_bytes; /* of the parts whose files this server has compared with their checksums */
     shard_content_t content;
+    basis_t *basis; /* of the next save, where this server has all of its own part and nothing else; NULL: it writes everything */
 } loading_t;
 
 static void free_loading(loading_t *loading) {
     shard_content_clear(&loading->content);
+    basis_destroy(loading->basis);
     restoring_clear(&loading->restoring);
     spread_clear(&loading->plan);
     bytes_writer_destroy(&loading->overrides);
@@ -63,7 +65,9 @@ static dfaiss_status_t load_files(void *context, dfaiss_error_t *err) {
     for (int i = 0; i < source.servers; i++)
         if (verifies(loading, i))
             TRY(restore_inputs(&source, i, &loading->content.inputs, err));
-    return DFAISS_OK;
+    if (source.servers != loading->servers)
+        return DFAISS_OK;
+    return basis_of_part(&loading->content, source.generation, &source.parts[loading->server], &loading->basis, err);
 }
 
 static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss_error_t *err) {
@@ -101,6 +105,8 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     hosted->mark_generation = loading->restoring.generation;
     hosted->next_id = loading->next_id;
     hosted->incarnation = loading->operation->number;
+    hosted->saved = loading->basis;
+    loading->basis = NULL;
     hosted->file_bytes = loading->file_bytes;
     return DFAISS_OK;
 }
