@@ -10,7 +10,8 @@
 #include "message/named.h"
 #include "server/server_internal.h"
 
-enum { SLICE_NANOSECONDS = 2000000, ROWS_A_LOOK = 256 };
+/* Between two looks at the clock: so many rows, or so many bytes of metadata that were read for their ids. */
+enum { SLICE_NANOSECONDS = 2000000, ROWS_A_LOOK = 256, BYTES_A_LOOK = 1 << 16 };
 
 struct id_list {
     id_list_t *next;
@@ -57,13 +58,15 @@ void request_get_ids(server_t *server, request_t *request) {
     server->id_lists = list;
 }
 
-/* The integer at a place of a JSON array; false where the metadata are something else. */
-static bool custom_id(const uint8_t *metadata, size_t size, int64_t place, int64_t *id) {
+static bool is_array(const uint8_t *metadata, size_t size) {
     size_t begin = 0;
     while (begin < size && (metadata[begin] == ' ' || metadata[begin] == '\t' || metadata[begin] == '\n' || metadata[begin] == '\r'))
         begin++;
-    if (begin == size || metadata[begin] != '[')
-        return false;
+    return begin < size && metadata[begin] == '[';
+}
+
+/* The integer at a place of a JSON array; false where there is none. */
+static bool custom_id(const uint8_t *metadata, size_t size, int64_t place, int64_t *id) {
     json_t *array = json_loadb((const char *)metadata, size, 0, NULL);
     const json_t *value = json_array_get(array, (size_t)place);
     bool found = json_is_integer(value);
@@ -76,14 +79,17 @@ static bool custom_id(const uint8_t *metadata, size_t size, int64_t place, int64
 static void take_rows(id_list_t *list, int64_t end) {
     const shard_t *shard = list->hosted->shard;
     int64_t place = shard_config(shard)->custom_meta_id_idx;
-    for (; list->row < end; list->row++) {
+    size_t bytes = 0;
+    for (; list->row < end && bytes < BYTES_A_LOOK; list->row++) {
         int64_t id = -1;
         const uint8_t *metadata = NULL;
         size_t size = 0;
         if (!shard_lives(shard, list->row))
             continue;
-        if (shard_row(shard, list->row, &id, &metadata, &size) && size > 0)
+        if (shard_row(shard, list->row, &id, &metadata, &size) && is_array(metadata, size)) {
             (void)custom_id(metadata, size, place, &id);
+            bytes += size;
+        }
         list->ids[list->count++] = id;
     }
 }
