@@ -261,6 +261,8 @@ static void test_configuration_is_kept(void **state) {
     if (job.number == 0) {
         configuration_is_kept(base);
         configuration_comes_back(base);
+        api_create("forgotten", kinds[0].config, false);
+        assert_ok(dfaiss_save_index(job.client, "forgotten", NULL, &job.error), job.error);
     }
     api_barrier();
     free(base);
@@ -284,6 +286,17 @@ static void test_new_servers_load_it(void **state) {
         api_drop("kept");
     dfaiss_config_destroy(overrides);
     free(base);
+}
+
+/* In the third phase: one that is in the storage alone is dropped without being loaded. */
+static void test_stored_index_is_dropped(void **state) {
+    (void)state;
+    if (job.number == 0) {
+        api_drop("forgotten");
+        assert_fails(dfaiss_load_index(job.client, "forgotten", NULL, false, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "forgotten");
+        assert_fails(dfaiss_drop_index(job.client, "forgotten", &job.error), DFAISS_ERR_NOT_FOUND, job.error, "forgotten");
+    }
+    api_barrier();
 }
 
 /* ---- centroids ---- */
@@ -439,6 +452,7 @@ static int run_one(void) {
 static int run_again(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new_servers_load_it),
+        cmocka_unit_test(test_stored_index_is_dropped),
         cmocka_unit_test(test_after_shutdown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
