@@ -10,7 +10,7 @@
  * since it was loaded. On failure outputs are untouched and the servers are as before, unless the call says otherwise; after DFAISS_ERR_TIMEOUT they
  * may still do what was asked. A client is broken when MPI, or its connection, has failed, when a message came that is no answer, and when after
  * DFAISS_ERR_TIMEOUT MPI may still read what a call had been given: every later call fails alike then, and memory that was lent stays lent until the
- * world is destroyed. The world can have another client instead.
+ * world is destroyed (one that has connected: the client). The world can have another client instead.
  *
  * Parameters: `index` is the name of an index, 1 to 200 letters, digits, '.', '_' or '-', not starting with '.' or '-'. `err` is an optional text,
  * filled on failure alone; NULL is fine everywhere. What is const is borrowed for the call. Other pointers are outputs, which must not be NULL unless
