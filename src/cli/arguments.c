@@ -11,8 +11,8 @@
 
 #include "cli/nearest.h"
 
-enum { KEY_STORAGE = ARGUMENTS_KEYS, KEY_INDEX, KEY_SERVERS, KEY_PER_NODE, KEY_THREADS, KEY_JSON, KEY_QUIET, KEY_HELP };
-enum { COMMON_GROUPS = 5, MOST_SERVERS = 1 << 20, MOST_THREADS = 4096 };
+enum { KEY_STORAGE = ARGUMENTS_KEYS, KEY_INDEX, KEY_SERVERS, KEY_PER_NODE, KEY_THREADS, KEY_CONNECT, KEY_JSON, KEY_QUIET, KEY_HELP };
+enum { COMMON_GROUPS = 6, MOST_SERVERS = 1 << 20, MOST_THREADS = 4096 };
 
 static const struct argp_option storage_options[] = {{"storage", KEY_STORAGE, "DIR", 0, "The folder that holds the indexes", 0}, {0}};
 static const struct argp_option index_options[] = {{"index", KEY_INDEX, "NAME", 0, "The name of the index", 0}, {0}};
@@ -22,6 +22,8 @@ static const struct argp_option servers_options[] = {
     {0}};
 static const struct argp_option threads_options[] = {
     {"threads", KEY_THREADS, "T", 0, "Threads, of each server where there are servers (default: one a core)", 0}, {0}};
+static const struct argp_option connect_options[] = {
+    {"connect", KEY_CONNECT, "FILE", 0, "In place of --storage: ask the servers that wrote FILE (dfaiss serve --listen FILE)", 0}, {0}};
 static const struct argp_option output_options[] = {{"json", KEY_JSON, NULL, 0, "Print exactly one JSON object to stdout", 0},
                                                     {"quiet", KEY_QUIET, NULL, 0, "No notices and no progress", 0},
                                                     {"help", KEY_HELP, NULL, 0, "Show this help", 0},
@@ -77,6 +79,9 @@ static dfaiss_status_t set_common(parse_t *parse, const argument_t *argument) {
         return argument_integer(argument, 1, MOST_SERVERS, &common->servers_per_node, parse->err);
     case KEY_THREADS:
         return argument_integer(argument, 1, MOST_THREADS, &common->threads, parse->err);
+    case KEY_CONNECT:
+        common->connect = argument->value;
+        return DFAISS_OK;
     case KEY_JSON:
         parse->program->json = true;
         return DFAISS_OK;
@@ -142,11 +147,8 @@ static void assemble(parse_t *parse) {
         const struct argp_option *options;
         int group; /* where the help shows them: behind a command's own, those for output last */
     } all[COMMON_GROUPS] = {
-        {ARGUMENTS_STORAGE, storage_options, 1},
-        {ARGUMENTS_INDEX, index_options, 2},
-        {ARGUMENTS_SERVERS, servers_options, 25},
-        {ARGUMENTS_THREADS, threads_options, 26},
-        {0, output_options, -1},
+        {ARGUMENTS_STORAGE, storage_options, 1},  {ARGUMENTS_CONNECT, connect_options, 1},  {ARGUMENTS_INDEX, index_options, 2},
+        {ARGUMENTS_SERVERS, servers_options, 25}, {ARGUMENTS_THREADS, threads_options, 26}, {0, output_options, -1},
     };
     int count = 0;
     for (int group = 0; group < COMMON_GROUPS; group++)
@@ -298,6 +300,23 @@ dfaiss_status_t argument_choice(const argument_t *argument, const char *const *w
         snprintf(all + used, sizeof all - used, "%s%s", word ? ", " : "", words[word]);
     }
     return error_set(err, DFAISS_ERR_ARG, argument->option, "%s is '%s'; one of %s is expected", argument->option, argument->value, all);
+}
+
+dfaiss_status_t arguments_check_connect(const common_options_t *common, const char *command, dfaiss_error_t *err) {
+    const struct {
+        const char *option;
+        bool given;
+    } of_a_job[] = {{"--storage", common->storage != NULL},
+                    {"--servers", common->servers != 0},
+                    {"--servers-per-node", common->servers_per_node != 0},
+                    {"--threads", common->threads != 0}};
+    if (!common->connect)
+        return argument_require(common->storage != NULL, command, "--storage DIR (or --connect FILE)", err);
+    for (size_t i = 0; i < sizeof of_a_job / sizeof of_a_job[0]; i++)
+        if (of_a_job[i].given)
+            return error_set(err, DFAISS_ERR_ARG, of_a_job[i].option, "%s and --connect are both given; the servers of %s have theirs already",
+                             of_a_job[i].option, common->connect);
+    return DFAISS_OK;
 }
 
 dfaiss_status_t argument_require(bool given, const char *command, const char *option, dfaiss_error_t *err) {

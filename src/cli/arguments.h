@@ -9,7 +9,7 @@
 #include "cli/program.h"
 
 /* Which of the common options a subcommand takes, beside --json, --quiet and --help, which all take. */
-enum { ARGUMENTS_STORAGE = 1, ARGUMENTS_INDEX = 2, ARGUMENTS_SERVERS = 4, ARGUMENTS_THREADS = 8 };
+enum { ARGUMENTS_STORAGE = 1, ARGUMENTS_INDEX = 2, ARGUMENTS_SERVERS = 4, ARGUMENTS_THREADS = 8, ARGUMENTS_CONNECT = 16 };
 
 typedef struct common_options {
     const char *storage; /* NULL where not given, as index */
@@ -17,6 +17,7 @@ typedef struct common_options {
     int64_t servers; /* 0 where not given, as servers_per_node and threads */
     int64_t servers_per_node;
     int64_t threads;
+    const char *connect; /* the file of servers to connect to; NULL where not given */
 } common_options_t;
 
 /* An option as it was given. */
@@ -51,6 +52,9 @@ CHECKED dfaiss_status_t argument_number(const argument_t *argument, double least
 
 /* One of several words; *out is its position. */
 CHECKED dfaiss_status_t argument_choice(const argument_t *argument, const char *const *words, int count, int *out, dfaiss_error_t *err);
+
+/* ERR_ARG where --connect is given together with options of a job of its own, or neither it nor --storage is; without it is no error. */
+CHECKED dfaiss_status_t arguments_check_connect(const common_options_t *common, const char *command, dfaiss_error_t *err);
 
 /* ERR_ARG where an option that must be given was not: "--rows N". */
 CHECKED dfaiss_status_t argument_require(bool given, const char *command, const char *option, dfaiss_error_t *err);

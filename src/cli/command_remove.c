@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cli/arguments.h"
+#include "cli/connected.h"
 #include "cli/job.h"
 #include "cli/launch.h"
 #include "cli/progress.h"
@@ -47,16 +48,17 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
 static const arguments_t arguments = {.command = "remove",
                                       .help = "Removes vectors from a saved index, by their ids or by a filter, and saves what is left as a new "
                                               "generation. Started without mpirun it starts the job itself, with as many servers as saved the index "
-                                              "where --servers does not say another number.",
+                                              "where --servers does not say another number; with --connect "
+                                              "servers that have the index in memory do it.",
                                       .options = options_table,
-                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS,
+                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS | ARGUMENTS_CONNECT,
                                       .set = set_option};
 
 static dfaiss_status_t parse(program_t *program, int argc, char **argv, remove_options_t *options, bool *helped, dfaiss_error_t *err) {
     remove_options_t parsed = {.timeout = default_timeout};
     TRY(arguments_parse(&arguments, program, argc, argv, &parsed.common, &parsed, helped, err));
     if (!*helped) {
-        TRY(argument_require(parsed.common.storage != NULL, "remove", "--storage DIR", err));
+        TRY(arguments_check_connect(&parsed.common, "remove", err));
         TRY(argument_require(parsed.common.index != NULL, "remove", "--index NAME", err));
         TRY(argument_require(parsed.ids || parsed.filter, "remove", "--ids FILE or --filter EXPR", err));
         if (parsed.ids && parsed.filter)
@@ -67,12 +69,15 @@ static dfaiss_status_t parse(program_t *program, int argc, char **argv, remove_o
     return DFAISS_OK;
 }
 
-/* What can be told without servers; *servers: as many as are asked for, or else saved the index. The caller frees the ids, NULL with a filter. */
-static dfaiss_status_t open_input(const remove_options_t *options, int64_t *servers, int64_t **ids, int64_t *n, dfaiss_error_t *err) {
+/* What can be told before the servers do anything; *servers: as many as are asked for, or else saved the index, or have it where there is a client
+ * that has connected. The caller frees the ids, NULL with a filter. */
+static dfaiss_status_t open_input(const remove_options_t *options, dfaiss_client_t *connected, int64_t *servers, int64_t **ids, int64_t *n,
+                                  dfaiss_error_t *err) {
     saved_index_t saved;
     dfaiss_status_t status = DFAISS_OK;
+    const char *index = options->common.index;
     *ids = NULL;
-    TRY(saved_index_read(options->common.storage, options->common.index, &saved, err));
+    TRY(connected ? connected_index(connected, index, &saved, err) : saved_index_read(options->common.storage, index, &saved, err));
     *servers = launch_asked_servers(options->common.servers, options->common.servers_per_node, saved.servers);
     if (options->filter)
         status = saved_index_check_filter(&saved, options->common.index, options->filter, err);
@@ -94,8 +99,10 @@ typedef struct removing {
 static dfaiss_status_t remove_and_save(removing_t *removing, dfaiss_client_t *client, int64_t n, const int64_t *ids, progress_t *progress,
                                        dfaiss_error_t *err) {
     const char *index = removing->options->common.index;
-    progress_update(progress, "load", PROGRESS_UNKNOWN);
-    TRY(job_load_index(client, index, err));
+    if (!removing->options->common.connect) {
+        progress_update(progress, "load", PROGRESS_UNKNOWN);
+        TRY(job_load_index(client, index, err));
+    }
     progress_update(progress, "remove", PROGRESS_UNKNOWN);
     if (ids)
         TRY(dfaiss_remove_ids(client, index, n, ids, &removing->removed, err));
@@ -110,7 +117,8 @@ static dfaiss_status_t remove_as_client(dfaiss_client_t *client, void *context, 
     removing_t *removing = context;
     int64_t *ids, n = 0;
     double begin = clock_seconds();
-    dfaiss_status_t status = open_input(removing->options, &removing->servers, &ids, &n, err);
+    dfaiss_client_t *connected = removing->options->common.connect ? client : NULL;
+    dfaiss_status_t status = open_input(removing->options, connected, &removing->servers, &ids, &n, err);
     if (status == DFAISS_OK) {
         progress_t *progress = progress_begin(removing->program);
         status = remove_and_save(removing, client, n, ids, progress, err);
@@ -137,7 +145,7 @@ static dfaiss_status_t report(program_t *program, const removing_t *removing, df
 
 static dfaiss_status_t start_job(program_t *program, const remove_options_t *options, dfaiss_error_t *err) {
     int64_t servers, *ids, n;
-    TRY(open_input(options, &servers, &ids, &n, err));
+    TRY(open_input(options, NULL, &servers, &ids, &n, err));
     free(ids);
     return launch_job(program, servers, 1, err);
 }
@@ -148,13 +156,15 @@ dfaiss_status_t command_remove(program_t *program, int argc, char **argv, dfaiss
     TRY(parse(program, argc, argv, &options, &helped, err));
     if (helped)
         return DFAISS_OK;
-    if (!launch_inside())
+    const char *connect = options.common.connect;
+    if (!launch_inside() && !connect)
         return start_job(program, &options, err);
     removing_t removing = {.program = program, .options = &options};
     job_options_t job = {.storage = options.common.storage,
                          .roles = {.servers = options.common.servers, .per_node = options.common.servers_per_node},
                          .threads = options.common.threads,
                          .timeout = options.timeout};
-    TRY(job_run(program, &job, remove_as_client, &removing, err));
+    TRY(connect ? connected_run(program, connect, options.timeout, remove_as_client, &removing, err)
+                : job_run(program, &job, remove_as_client, &removing, err));
     return program->speaks ? report(program, &removing, err) : DFAISS_OK;
 }

@@ -92,7 +92,7 @@ dfaiss_status_t command_search(program_t *program, int argc, char **argv, dfaiss
     TRY(search_options_parse(program, argc, argv, &options, &helped, err));
     if (helped)
         return DFAISS_OK;
-    if (!launch_inside())
+    if (!launch_inside() && !options.connect)
         return start_job(program, &options, err);
     TRY(search_run(program, &options, &result, err));
     dfaiss_status_t status = program->speaks ? report(program, &options, &result, err) : DFAISS_OK;

@@ -23,7 +23,9 @@ static const command_t commands[] = {
     {"search", "search a saved index for the neighbours of queries", true, command_search},
     {"bench", "measure a saved index: queries/s, latencies, recall", true, command_bench},
     {"remove", "remove vectors from a saved index", true, command_remove},
-    {"serve", "serve programs that are started beside it", true, command_serve},
+    {"serve", "serve programs that are started beside it, or connect to it", true, command_serve},
+    {"status", "tell what servers that listen hold and do", false, command_status},
+    {"shutdown", "end servers that listen", false, command_shutdown},
     {"doctor", "look for what goes wrong on clusters, and say what to change", true, command_doctor},
 #endif
     {"inspect", "list the indexes of a storage, and verify their files", false, command_inspect},

@@ -25,6 +25,8 @@ command_function_t command_search;
 command_function_t command_bench;
 command_function_t command_remove;
 command_function_t command_serve;
+command_function_t command_status;
+command_function_t command_shutdown;
 command_function_t command_doctor;
 command_function_t command_inspect;
 command_function_t command_drop;

@@ -23,7 +23,6 @@ static dfaiss_status_t open_truth(const search_options_t *options, search_input_
 }
 
 static dfaiss_status_t open_all(const search_options_t *options, search_input_t *input, dfaiss_error_t *err) {
-    TRY(saved_index_read(options->storage, options->index, &input->index, err));
     TRY(open_queries(options, input, err));
     TRY(open_truth(options, input, err));
     if (options->filter)
@@ -34,7 +33,14 @@ static dfaiss_status_t open_all(const search_options_t *options, search_input_t 
 }
 
 dfaiss_status_t search_input_open(const search_options_t *options, search_input_t *input, dfaiss_error_t *err) {
-    search_input_t opened = {0};
+    saved_index_t index = {0};
+    TRY(saved_index_read(options->storage, options->index, &index, err));
+    return search_input_open_for(options, &index, input, err);
+}
+
+dfaiss_status_t search_input_open_for(const search_options_t *options, saved_index_t *index, search_input_t *input, dfaiss_error_t *err) {
+    search_input_t opened = {.index = *index};
+    *index = (saved_index_t){0};
     dfaiss_status_t status = open_all(options, &opened, err);
     if (status != DFAISS_OK)
         search_input_close(&opened);

@@ -15,6 +15,8 @@ typedef struct search_input {
 
 /* Opens and checks everything that can be told without servers. On failure *input is untouched. */
 CHECKED dfaiss_status_t search_input_open(const search_options_t *options, search_input_t *input, dfaiss_error_t *err);
+/* The same for an index that is known already; taken over, also on failure. */
+CHECKED dfaiss_status_t search_input_open_for(const search_options_t *options, saved_index_t *index, search_input_t *input, dfaiss_error_t *err);
 void search_input_close(search_input_t *input);
 
 /* Queries first to first + n - 1 as float[n][dim]. ERR_DATA names the place of a value that is not finite. */

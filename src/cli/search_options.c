@@ -50,9 +50,10 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
 static const arguments_t arguments = {.command = "search",
                                       .help = "Loads a saved index onto the servers of a job and searches it for the neighbours of queries. Started "
                                               "without mpirun it starts the job itself, "
-                                              "with as many servers as saved the index where --servers does not say another number.",
+                                              "with as many servers as saved the index where --servers does not say another number. With --connect "
+                                              "servers are asked that hold the index in memory.",
                                       .options = options_table,
-                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS,
+                                      .common = ARGUMENTS_STORAGE | ARGUMENTS_INDEX | ARGUMENTS_SERVERS | ARGUMENTS_THREADS | ARGUMENTS_CONNECT,
                                       .set = set_option};
 
 dfaiss_status_t search_options_parse(program_t *program, int argc, char **argv, search_options_t *options, bool *helped, dfaiss_error_t *err) {
@@ -60,12 +61,13 @@ dfaiss_status_t search_options_parse(program_t *program, int argc, char **argv, 
     common_options_t common = {0};
     TRY(arguments_parse(&arguments, program, argc, argv, &common, &parsed, helped, err));
     parsed.storage = common.storage;
+    parsed.connect = common.connect;
     parsed.index = common.index;
     parsed.servers = common.servers;
     parsed.servers_per_node = common.servers_per_node;
     parsed.threads = common.threads;
     if (!*helped) {
-        TRY(argument_require(parsed.storage != NULL, "search", "--storage DIR", err));
+        TRY(arguments_check_connect(&common, "search", err));
         TRY(argument_require(parsed.index != NULL, "search", "--index NAME", err));
         TRY(argument_require(parsed.queries != NULL, "search", "--queries FILE", err));
         TRY(raw_options_check(&parsed.raw, err));

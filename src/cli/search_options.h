@@ -7,7 +7,9 @@
 
 /* Texts are borrowed from argv. */
 typedef struct search_options {
-    const char *storage, *index, *queries;
+    const char *storage; /* NULL with `connect` */
+    const char *connect; /* the file of servers that hold the index already; NULL: a job of our own */
+    const char *index, *queries;
     int64_t k;
     int64_t nprobe;            /* 0: as configured */
     const char *filter;        /* NULL: none */

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "cli/connected.h"
 #include "cli/job.h"
 #include "cli/progress.h"
 #include "cli/search_input.h"
@@ -101,8 +102,11 @@ static dfaiss_status_t search_all(searching_t *searching, dfaiss_client_t *clien
 static dfaiss_status_t search(searching_t *searching, dfaiss_client_t *client, dfaiss_error_t *err) {
     TRY(allocate(searching, err));
     progress_t *progress = progress_begin(searching->program);
-    progress_update(progress, "load", PROGRESS_UNKNOWN);
-    dfaiss_status_t status = job_load_index(client, searching->options->index, err);
+    dfaiss_status_t status = DFAISS_OK;
+    if (!searching->options->connect) {
+        progress_update(progress, "load", PROGRESS_UNKNOWN);
+        status = job_load_index(client, searching->options->index, err);
+    }
     if (status == DFAISS_OK)
         status = search_all(searching, client, progress, err);
     progress_end(progress);
@@ -115,7 +119,11 @@ static dfaiss_status_t search(searching_t *searching, dfaiss_client_t *client, d
 
 static dfaiss_status_t search_as_client(dfaiss_client_t *client, void *context, dfaiss_error_t *err) {
     searching_t *searching = context;
-    TRY(search_input_open(searching->options, &searching->input, err));
+    const search_options_t *options = searching->options;
+    saved_index_t index = {0};
+    if (options->connect)
+        TRY(connected_index(client, options->index, &index, err));
+    TRY(options->connect ? search_input_open_for(options, &index, &searching->input, err) : search_input_open(options, &searching->input, err));
     dfaiss_status_t status = search(searching, client, err);
     free_searching(searching);
     return status;
@@ -129,7 +137,8 @@ dfaiss_status_t search_run(program_t *program, const search_options_t *options, 
                          .roles = {.servers = options->servers, .per_node = options->servers_per_node},
                          .threads = options->threads,
                          .timeout = options->timeout};
-    dfaiss_status_t status = job_run(program, &job, search_as_client, &searching, err);
+    dfaiss_status_t status = options->connect ? connected_run(program, options->connect, options->timeout, search_as_client, &searching, err)
+                                              : job_run(program, &job, search_as_client, &searching, err);
     if (status != DFAISS_OK) {
         search_answers_clear(&made.answers);
         return status;

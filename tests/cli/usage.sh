@@ -7,7 +7,7 @@ set -eu
 run 0 "$dfaiss" --help
 expect_output "Usage: dfaiss COMMAND"
 [ ! -s err ] || fail "help says something on stderr"
-for command in generate build search remove bench inspect drop; do
+for command in generate build search remove bench serve status shutdown inspect drop; do
     run 0 "$dfaiss" --help
     expect_output "  $command "
     run 0 "$dfaiss" "$command" --help
