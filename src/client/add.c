@@ -87,18 +87,37 @@ void client_forget_index(dfaiss_client_t *client, const char *index) {
 
 /* ---- sending to a server ---- */
 
+/* Some of the batches there are answered, and held back. */
+static bool holds_back(const dfaiss_client_t *client, int server) {
+    for (const question_t *question = client->questions; question; question = question->next) {
+        if (question->credit && question->server == server && question->answered && question->status == DFAISS_OK)
+            return true;
+    }
+    return false;
+}
+
+/* A server that is behind with indexing may take long; one that does not answer at all is not waited for longer than for an answer. */
+static dfaiss_status_t wait_for_credit(dfaiss_client_t *client, int server, dfaiss_error_t *err) {
+    int64_t begin = clock_nanoseconds();
+    while (client->under_way[server] >= CREDITS) {
+        client_turn(client, true);
+        TRY(client_check_broken(client, err));
+        bool behind = holds_back(client, server);
+        double waited = (double)(clock_nanoseconds() - begin) * 1e-9, limit = behind ? client->options.long_timeout : client->options.timeout;
+        if (limit > 0 && waited > limit)
+            return error_set(err, DFAISS_ERR_TIMEOUT, "ADD",
+                             behind ? "server %d has been behind with indexing for %.1f seconds"
+                                    : "server %d has not answered earlier batches for %.1f seconds",
+                             server, waited);
+    }
+    return DFAISS_OK;
+}
+
 dfaiss_status_t client_next_server(dfaiss_client_t *client, const char *index, int *server, dfaiss_error_t *err) {
     filled_index_t *filled;
     TRY(get_filled(client, index, &filled, err));
     int next = filled->next_server;
-    int64_t begin = clock_nanoseconds();
-    while (client->under_way[next] >= CREDITS) {
-        client_turn(client, true);
-        TRY(client_check_broken(client, err));
-        double waited = (double)(clock_nanoseconds() - begin) * 1e-9;
-        if (client->options.long_timeout > 0 && waited > client->options.long_timeout)
-            return error_set(err, DFAISS_ERR_TIMEOUT, "ADD", "server %d has been behind with indexing for %.1f seconds", next, waited);
-    }
+    TRY(wait_for_credit(client, next, err));
     client->under_way[next]++;
     filled->next_server = (next + 1) % client->carrier.servers;
     *server = next;

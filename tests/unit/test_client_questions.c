@@ -431,6 +431,28 @@ static void test_credits_come_back_with_the_second_answer(void **state) {
     end_client();
 }
 
+/* Whoever does not answer is not waited for as long as somebody who has much to index. */
+static void test_credits_of_a_server_that_does_not_answer(void **state) {
+    (void)state;
+    const int64_t ids[] = {1};
+    dfaiss_batch_t batch = batch_of(1);
+    dfaiss_client_options_t options = {.timeout = 0.01, .long_timeout = 0};
+    batch.ids = ids;
+    script_begin();
+    assert_ok(dfaiss_client_create(&script_world, &options, &client, &error), error);
+    for (int i = 0; i < ADDS; i++)
+        assert_fails(dfaiss_add(client, "index", &batch, NULL, &error), DFAISS_ERR_TIMEOUT, error, "ADD");
+    assert_fails(dfaiss_add(client, "index", &batch, NULL, &error), DFAISS_ERR_TIMEOUT, error, "server 0 has not answered earlier batches");
+    assert_int_equal(script_count(MESSAGE_ADD), ADDS);
+    /* Late answers give the credits back. */
+    for (size_t i = 0; i < ADDS; i++)
+        script_fail(script_message(i), DFAISS_ERR_MEMORY, "late");
+    script = hold;
+    held = ADDS;
+    assert_ok(dfaiss_add(client, "index", &batch, NULL, &error), error);
+    end_client();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waiting_for_a_state_ends_without_answers),
@@ -449,6 +471,7 @@ int main(void) {
         cmocka_unit_test(test_ids_that_are_never_dealt_out),
         cmocka_unit_test(test_index_is_dropped_while_batches_wait_for_ids),
         cmocka_unit_test(test_credits_come_back_with_the_second_answer),
+        cmocka_unit_test(test_credits_of_a_server_that_does_not_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
