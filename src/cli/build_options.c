@@ -2,9 +2,10 @@
 
 #include <stdlib.h>
 
+#include "cli/signals.h"
 #include "config/index_name.h"
 
-enum { KEY_CONFIG = 256, KEY_DATA, KEY_IDS, KEY_METADATA, KEY_OVERWRITE, KEY_APPEND, KEY_RESUME, KEY_CLIENTS, KEY_TIMEOUT };
+enum { KEY_CONFIG = 256, KEY_DATA, KEY_IDS, KEY_METADATA, KEY_OVERWRITE, KEY_APPEND, KEY_RESUME, KEY_CLIENTS, KEY_GRACE, KEY_TIMEOUT };
 
 enum { MOST_CLIENTS = 65536 };
 
@@ -20,6 +21,7 @@ static const struct argp_option options_table[] = {
     {"resume", KEY_RESUME, NULL, 0, "Go on with a build that was cut off: send what the index lacks of the same input", 10},
     {"clients", KEY_CLIENTS, "C", 0, "Ranks that read and send, each its part of the input (default 1)", 20},
     RAW_OPTION_ROWS,
+    SIGNALS_GRACE_ROW(KEY_GRACE),
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "A rank that is silent for so long is lost (default 300)", 30},
     {0}};
 
@@ -58,6 +60,8 @@ static dfaiss_status_t set_option(void *context, const argument_t *argument, dfa
         return DFAISS_OK;
     case KEY_CLIENTS:
         return argument_integer(argument, 1, MOST_CLIENTS, &options->clients, err);
+    case KEY_GRACE:
+        return signals_grace(argument, &options->grace, err);
     case KEY_TIMEOUT:
         return argument_number(argument, least_timeout, most_timeout, &options->timeout, err);
     default:

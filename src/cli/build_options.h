@@ -18,6 +18,7 @@ typedef struct build_options {
     int64_t servers_per_node;
     int64_t clients; /* 0: not given */
     int64_t threads; /* of each server; 0: not given */
+    double grace;    /* seconds that saving may take after a signal; 0: any time */
     double timeout;  /* seconds without a sign of life after which a peer counts as lost */
 } build_options_t;
 

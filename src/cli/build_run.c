@@ -282,6 +282,7 @@ dfaiss_status_t build_run(program_t *program, const build_options_t *options, bu
                          .clients = options->clients,
                          .threads = options->threads,
                          .timeout = options->timeout,
+                         .grace = options->grace,
                          .meet = meet};
     TRY(job_run(program, &job, build_as_client, &building, err));
     *result = made;

@@ -10,9 +10,10 @@
 #include "cli/launch.h"
 #include "cli/report.h"
 #include "cli/saved_index.h"
+#include "cli/signals.h"
 #include "config/index_name.h"
 
-enum { KEY_LOAD = 1, KEY_LISTEN, KEY_BIND, KEY_PORT, KEY_CONNECTIONS, KEY_IDLE };
+enum { KEY_LOAD = 1, KEY_LISTEN, KEY_BIND, KEY_PORT, KEY_CONNECTIONS, KEY_IDLE, KEY_GRACE };
 enum { PORT_LAST = 65535, CONNECTIONS_MOST = 65536 };
 
 static const double idle_least = 1, idle_most = 31536000;
@@ -24,6 +25,7 @@ typedef struct serve_options {
     const char *bind;
     int64_t port, connections; /* 0: not given, as idle */
     double idle;
+    double grace;
 } serve_options_t;
 
 static const struct argp_option options[] = {
@@ -33,6 +35,7 @@ static const struct argp_option options[] = {
     {"port", KEY_PORT, "P", 0, "listen at this port (default: one that is free)", 0},
     {"connections", KEY_CONNECTIONS, "N", 0, "at once (default 512)", 0},
     {"idle", KEY_IDLE, "SECONDS", 0, "disconnect who asks nothing for so long (default 3600)", 0},
+    SIGNALS_GRACE_ROW(KEY_GRACE),
     {0},
 };
 
@@ -61,6 +64,8 @@ static dfaiss_status_t set(void *context, const argument_t *argument, dfaiss_err
         return argument_integer(argument, 1, CONNECTIONS_MOST, &serve->connections, err);
     case KEY_IDLE:
         return argument_number(argument, idle_least, idle_most, &serve->idle, err);
+    case KEY_GRACE:
+        return signals_grace(argument, &serve->grace, err);
     default:
         return add_load(serve, argument, err);
     }
@@ -89,12 +94,13 @@ static dfaiss_status_t serve(program_t *program, const dfaiss_server_options_t *
     dfaiss_world_t *world = NULL;
     TRY(dfaiss_world_create(MPI_COMM_WORLD, DFAISS_ROLE_SERVER, &world, err));
     program->speaks = dfaiss_world_number(world) == 0;
+    signals_set_program(program);
     *clients = dfaiss_world_clients(world);
     memory_return_freed();
     bool alone = *clients == 0 && !server->listen;
     dfaiss_status_t status = dfaiss_serve(world, server, err);
     /* Where there are servers alone all of them know. */
-    if (status != DFAISS_OK && !alone)
+    if (status != DFAISS_OK && status != DFAISS_ERR_INTERRUPTED && !alone)
         abort_job(program, status, err);
     dfaiss_world_destroy(world);
     return status;
@@ -165,7 +171,11 @@ static dfaiss_status_t parse_and_run(program_t *program, int argc, char **argv, 
         .port = (int)serve_options->port,
         .connections = (int)serve_options->connections,
         .idle = serve_options->idle,
+        .wish = signals_wish,
+        .wish_ended = signals_wish_ended,
+        .context = program,
     };
+    signals_take(serve_options->grace);
     TRY(run(program, &server, &clients, err));
     if (program->json && program->speaks)
         return report_json(program, json_pack("{s:i}", "clients", clients), err);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "cli/launch.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 #include "transport/public_world.h"
 
 /* The other ranks wait for messages that will never come: there is no orderly end. */
@@ -173,9 +174,13 @@ bool job_refuse(program_t *program, const dfaiss_error_t *reason) {
 
 /* ---- work ---- */
 
-static dfaiss_status_t serve(dfaiss_world_t *world, const job_options_t *options, dfaiss_error_t *err) {
+static dfaiss_status_t serve(const job_t *job, dfaiss_world_t *world, dfaiss_error_t *err) {
     memory_return_freed();
-    dfaiss_server_options_t server = {.storage = options->storage, .threads = (int)options->threads};
+    dfaiss_server_options_t server = {.storage = job->options->storage,
+                                      .threads = (int)job->options->threads,
+                                      .wish = signals_wish,
+                                      .wish_ended = signals_wish_ended,
+                                      .context = job->program};
     return dfaiss_serve(world, &server, err);
 }
 
@@ -184,6 +189,8 @@ static dfaiss_status_t work_as_client(dfaiss_world_t *world, const job_options_t
     dfaiss_client_options_t limits = {.timeout = options->timeout};
     TRY(dfaiss_client_create(world, &limits, &client, err));
     dfaiss_status_t status = work(client, context, err);
+    if (status == DFAISS_ERR_INTERRUPTED)
+        signals_saved();
     /* Where answers are missing, waiting for them would be for ever. */
     if (!job_must_abort(status))
         dfaiss_client_destroy(client);
@@ -205,11 +212,15 @@ static dfaiss_status_t work_in_role(job_t *job, dfaiss_world_t *world, job_clien
         return mpi_failed("MPI_Comm_rank", err);
     bool server = rank < job->servers;
     job->program->speaks = rank == job->servers;
+    signals_set_program(job->program);
     if (options->meet)
         TRY(agree(job, options->meet(job->ranks, job->servers, context, err), err));
     if (!server && !job->program->speaks && options->clients == 0)
         return DFAISS_OK;
-    dfaiss_status_t status = server ? serve(world, options, err) : work_as_client(world, options, work, context, err);
+    dfaiss_status_t status = server ? serve(job, world, err) : work_as_client(world, options, work, context, err);
+    /* Whether that matters the clients know, who may have ended their work before. */
+    if (server && status == DFAISS_ERR_INTERRUPTED)
+        return DFAISS_OK;
     /* A server that stops is missed by all; a client where it was left without an answer. */
     if (server ? status != DFAISS_OK : job_must_abort(status))
         abort_job(job->program, status, err);
@@ -237,6 +248,7 @@ dfaiss_status_t job_run(program_t *program, const job_options_t *options, job_cl
     /* A file that HDF5 could not make, on a full disk, it would try to close again at the end of the process, and complain on stderr. Whoever opens
      * files closes them. */
     (void)H5dont_atexit();
+    signals_take(options->grace);
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &granted) != MPI_SUCCESS)
         return error_set(err, DFAISS_ERR_MPI, "MPI_Init_thread", "MPI does not start");
     dfaiss_status_t status = run(&job, work, context, err);

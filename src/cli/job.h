@@ -24,6 +24,7 @@ typedef struct job_options {
     int64_t clients;  /* that the work needs; where the roles leave more ranks, those are clients, too. 0: one, and any other has nothing to do */
     int64_t threads;  /* of each server; 0: as its cores allow */
     double timeout;   /* seconds that a server may be silent; 0: no limit */
+    double grace;     /* seconds that the save may take that a signal asks for before the job ends; 0: no limit */
     job_meet_t *meet; /* NULL: nothing */
 } job_options_t;
 

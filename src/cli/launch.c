@@ -193,8 +193,8 @@ static dfaiss_status_t explain(program_t *program, const relay_outcome_t *outcom
         return DFAISS_OK;
     if (outcome->signal) {
         program->exit_code = 1;
-        return error_set(err, DFAISS_ERR_INTERRUPTED, "", "stopped by signal %d (%s) before anything was saved", outcome->signal,
-                         strsignal(outcome->signal));
+        return error_set(err, DFAISS_ERR_INTERRUPTED, "", "stopped by signal %d (%s) before it was saved; what was saved before that is as it was",
+                         outcome->signal, strsignal(outcome->signal));
     }
     if (outcome->code > 128) {
         program->exit_code = report_exit_code(DFAISS_ERR_PEER);

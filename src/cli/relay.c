@@ -28,7 +28,7 @@ typedef struct relay {
     pid_t child;
     struct sigaction before[SIGNALS];
     bool handlers_set;
-    int passed; /* last signal passed on */
+    int passed; /* the last signal passed on that ends the job */
     bool ended;
     int status;
 } relay_t;
@@ -164,7 +164,7 @@ static void take_signals(relay_t *relay) {
             relay->ended = relay->ended || waitpid(relay->child, &relay->status, WNOHANG) == relay->child;
         } else if (!relay->ended) {
             kill(relay->child, signal_to_send(relay, numbers[i]));
-            relay->passed = numbers[i];
+            relay->passed = numbers[i] == SIGUSR1 ? relay->passed : numbers[i];
         }
     }
 }

@@ -9,7 +9,7 @@
 
 typedef struct relay_outcome {
     int code;      /* the child's exit code; 128 + number where a signal ended it */
-    int signal;    /* the last signal that was passed on; 0 for none */
+    int signal;    /* the last signal that was passed on and that ends a job, which SIGUSR1 does not; 0 for none */
     bool answered; /* something came on the child's stdout */
     bool reported; /* a line "dfaiss: ..." came on its stderr */
 } relay_outcome_t;

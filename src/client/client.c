@@ -107,9 +107,11 @@ int dfaiss_client_servers(const dfaiss_client_t *client) {
 }
 
 dfaiss_status_t client_check_broken(const dfaiss_client_t *client, dfaiss_error_t *err) {
-    if (client->broken != DFAISS_OK && err)
-        *err = client->broken_error;
-    return client->broken;
+    bool broken = client->broken != DFAISS_OK;
+    dfaiss_status_t status = broken ? client->broken : client->refused;
+    if (status != DFAISS_OK && err)
+        *err = broken ? client->broken_error : client->refused_error;
+    return status;
 }
 
 dfaiss_status_t client_check(const dfaiss_client_t *client, const char *index, dfaiss_error_t *err) {

@@ -164,6 +164,10 @@ struct dfaiss_client {
     dfaiss_status_t broken;
     dfaiss_error_t broken_error;
 
+    /* The servers stop: nothing is asked any more, while what was lent still leaves. */
+    dfaiss_status_t refused;
+    dfaiss_error_t refused_error;
+
     int *under_way; /* ADDs that count against the credits, by server */
     filled_index_t *filled;
 

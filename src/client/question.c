@@ -167,17 +167,26 @@ static dfaiss_status_t read_outcome(question_t *question, dfaiss_error_t *err) {
     return message_outcome_decode(MESSAGE_ANSWER, &question->result, &question->status, &question->error, err);
 }
 
-/* The servers stop, and say why: nothing will be answered any more. */
+/* The servers stop, and say why: nothing is answered any more. They take in what is on its way all the same. */
 static void take_interruption(dfaiss_client_t *client, transport_message_t *message) {
     dfaiss_error_t said = {0}, error = {0};
     dfaiss_status_t why = DFAISS_OK;
     bytes_reader_t in = bytes_reader(message->body, message->body_size);
     dfaiss_status_t status = message_outcome_decode(MESSAGE_INTERRUPTED, &in, &why, &said, &error);
     transport_message_clear(message);
-    if (status == DFAISS_OK)
-        client_break(client, DFAISS_ERR_INTERRUPTED, &said);
-    else
+    if (status != DFAISS_OK) {
         client_break(client, status, &error);
+        return;
+    }
+    client->refused = DFAISS_ERR_INTERRUPTED;
+    client->refused_error = said;
+    for (question_t *question = client->questions; question; question = question->next) {
+        question_release_credit(question);
+        if (question->answered)
+            continue;
+        note_answer(question);
+        fail_question(question, DFAISS_ERR_INTERRUPTED, &said);
+    }
 }
 
 static void take_answer(dfaiss_client_t *client, transport_message_t *message) {

@@ -92,8 +92,7 @@ static bool is_due(const hosted_t *hosted, int64_t now) {
 
 bool autosaves_advance(server_t *server) {
     bool something = false;
-    bool over = server->closed || server->wishes.stopped || transport_clients_gone(server->transport) == transport_clients(server->transport);
-    if (server->number != 0 || !server->hosted || over)
+    if (server->number != 0 || !server->hosted || server->closed || server->ending || server->wishes.stopped)
         return false;
     int64_t now = clock_nanoseconds();
     for (hosted_t *hosted = server->hosted; hosted; hosted = hosted->next) {

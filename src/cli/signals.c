@@ -1,0 +1,156 @@
+#include "cli/signals.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mpi.h>
+
+#include "base/log.h"
+#include "cli/report.h"
+
+enum { CODE_SAVED = 99, CODE_FAILED = 1 };
+
+/* Of the same signal, delivered by several: seconds. */
+static const int64_t one_signal = 1000000000;
+
+/* The rank that speaks ends first, so that mpirun does not silence it: seconds. And how long an orderly end may take. */
+static const double after_speaker = 0.5, orderly_end = 5;
+
+/* What handlers read and write. */
+static atomic_int save_asked, stop_asked, everything_saved, speaks;
+static _Atomic int64_t stopped_at; /* nanoseconds; 0: not yet */
+static double grace_seconds;
+
+/* What there is to say at an end that is not orderly: prepared, since a handler cannot. */
+typedef struct last_words {
+    char line[256], object[320];
+} last_words_t;
+static last_words_t second_signal, too_late;
+static atomic_int as_json;
+
+/* ---- handlers ---- */
+
+static int64_t now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void put(int to, const char *text) {
+    ssize_t ignored = write(to, text, strlen(text));
+    (void)ignored;
+}
+
+static void end_at_once(const last_words_t *words) {
+    if (atomic_load(&everything_saved))
+        _exit(CODE_SAVED);
+    if (atomic_load(&speaks)) {
+        put(STDERR_FILENO, words->line);
+        if (atomic_load(&as_json))
+            put(STDOUT_FILENO, words->object);
+    }
+    _exit(CODE_FAILED);
+}
+
+static void set_alarm(double seconds) {
+    struct itimerval timer = {.it_value = {.tv_sec = (time_t)seconds, .tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)}};
+    (void)setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void note_save(int number) {
+    (void)number;
+    atomic_store(&save_asked, 1);
+}
+
+static void note_stop(int number) {
+    int64_t time = now(), before = 0;
+    (void)number;
+    if (!atomic_compare_exchange_strong(&stopped_at, &before, time)) {
+        if (time - before >= one_signal)
+            end_at_once(&second_signal);
+        return;
+    }
+    atomic_store(&stop_asked, 1);
+    if (grace_seconds > 0)
+        set_alarm(grace_seconds + (atomic_load(&speaks) ? 0 : after_speaker));
+}
+
+static void note_alarm(int number) {
+    (void)number;
+    end_at_once(&too_late);
+}
+
+/* ---- taking them ---- */
+
+static void prepare(last_words_t *words, const char *text) {
+    snprintf(words->line, sizeof words->line, "dfaiss: %s\n", text);
+    snprintf(words->object, sizeof words->object, "{\"error\": {\"code\": \"ERR_INTERRUPTED\", \"text\": \"%s\", \"where\": \"\"}}\n", text);
+}
+
+dfaiss_status_t signals_grace(const argument_t *argument, double *grace, dfaiss_error_t *err) {
+    enum { MOST = 86400 };
+    return argument_number(argument, 0, MOST, grace, err);
+}
+
+void signals_take(double grace) {
+    char text[200];
+    const struct {
+        int number;
+        void (*handler)(int number);
+    } taken[] = {{SIGUSR1, note_save}, {SIGUSR2, note_stop}, {SIGTERM, note_stop}, {SIGALRM, note_alarm}};
+    grace_seconds = grace;
+    prepare(&second_signal, "ended by a second signal before it was saved; what was saved before that is as it was");
+    snprintf(text, sizeof text, "stopped by a signal, and not saved within the %g seconds of --grace; what was saved before that is as it was",
+             grace);
+    prepare(&too_late, text);
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        struct sigaction action = {.sa_handler = taken[i].handler, .sa_flags = SA_RESTART};
+        sigemptyset(&action.sa_mask);
+        sigaction(taken[i].number, &action, NULL);
+    }
+}
+
+void signals_set_program(const program_t *program) {
+    atomic_store(&as_json, program->json && !program->answered);
+    atomic_store(&speaks, program->speaks);
+}
+
+/* ---- what servers ask ---- */
+
+dfaiss_wish_t signals_wish(void *context) {
+    (void)context;
+    if (atomic_load_explicit(&stop_asked, memory_order_relaxed) && atomic_exchange(&stop_asked, 0))
+        return DFAISS_WISH_STOP;
+    if (atomic_load_explicit(&save_asked, memory_order_relaxed) && atomic_exchange(&save_asked, 0))
+        return DFAISS_WISH_SAVE;
+    return DFAISS_WISH_NONE;
+}
+
+/* The clients wait for answers that will never come. */
+static void give_up(const program_t *program, dfaiss_status_t status, const dfaiss_error_t *error) {
+    program_t speaker = *program;
+    dfaiss_error_t told = *error;
+    speaker.speaks = true;
+    (void)error_prefix(&told, status, "stopped by a signal, and not saved: ");
+    report_error(&speaker, &told);
+    MPI_Abort(MPI_COMM_WORLD, report_exit_code(status));
+}
+
+void signals_wish_ended(void *program, dfaiss_wish_t wish, dfaiss_status_t status, const dfaiss_error_t *error) {
+    if (wish == DFAISS_WISH_STOP && status == DFAISS_OK)
+        signals_saved();
+    else if (wish == DFAISS_WISH_STOP)
+        give_up(program, status, error);
+    else if (status != DFAISS_OK)
+        log_write(LOG_LEVEL_WARNING, "what a signal asked to be saved was not saved: %s", error->text);
+}
+
+void signals_saved(void) {
+    atomic_store(&everything_saved, 1);
+    set_alarm(orderly_end);
+}
