@@ -124,6 +124,45 @@ static int64_t count_held(const kept_rows_t *kept, const shard_content_t *conten
     return count_segments(kept, content->store);
 }
 
+/* Rows that were gone while they waited have no numbers where most rows had gone; they are indexed all the same when their turn comes. */
+static bool all_numbered(const kept_rows_t *kept, const int64_t *rows, int64_t count) {
+    for (int64_t i = kept_rows_place(kept, rows, count); i < count; i++)
+        if (!bitmap_get(kept->bits, rows[i]))
+            return false;
+    return true;
+}
+
+static bool lists_are_numbered(const kept_rows_t *kept, const engine_store_t *store, int64_t lists) {
+    bool numbered = true;
+    for (int64_t list = 0; numbered && list < lists; list++) {
+        int64_t size = 0;
+        const uint8_t *codes = NULL;
+        const int64_t *rows = NULL;
+        engine_store_list(store, list, &size, &codes, &rows);
+        numbered = all_numbered(kept, rows, size);
+    }
+    return numbered;
+}
+
+static bool segments_are_numbered(const kept_rows_t *kept, const engine_store_t *store) {
+    bool numbered = true;
+    for (int64_t segment = 0; numbered && segment < engine_store_segments(store); segment++) {
+        const int64_t *rows = engine_store_segment_rows(store, segment);
+        int64_t first = 0, count = 0, place = kept_rows_segment(kept, store, segment);
+        engine_store_segment(store, segment, &first, &count);
+        numbered = rows ? all_numbered(kept, rows, count) : bitmap_count(kept->bits, first + place, first + count) == count - place;
+    }
+    return numbered;
+}
+
+static bool is_numbered(const kept_rows_t *kept, const shard_content_t *content) {
+    if (!kept->bits || !content->store)
+        return true;
+    if (engine_template_class(content->template) == ENGINE_IVF)
+        return lists_are_numbered(kept, content->store, engine_template_lists(content->template));
+    return segments_are_numbered(kept, content->store);
+}
+
 static bool extend_bits(kept_rows_t *kept, const bitmap_t *bits, int64_t rows) {
     kept->bits = bitmap_copy(bits);
     if (!kept->bits || !bitmap_reserve(&kept->bits, rows))
@@ -134,7 +173,7 @@ static bool extend_bits(kept_rows_t *kept, const bitmap_t *bits, int64_t rows) {
 
 bool kept_rows_follow(const shard_content_t *content, const bitmap_t *bits, const kept_start_t *start, kept_rows_t *out) {
     kept_rows_t made = {.follows = true, .start = *start};
-    if (bits && !extend_bits(&made, bits, content->rows)) {
+    if (bits && (!extend_bits(&made, bits, content->rows) || !is_numbered(&made, content))) {
         kept_rows_clear(&made);
         return false;
     }

@@ -34,7 +34,8 @@ typedef struct kept_rows {
 
 /* Of a whole part. Where there is no memory for it, all rows are kept. */
 void kept_rows_make(const struct shard_content *content, kept_rows_t *out);
-/* Of a file that follows others: `bits` says which rows had numbers in them (NULL: all), rows behind them have. False: no memory. */
+/* Of a file that follows others: `bits` says which rows had numbers in them (NULL: all), rows behind them have. False: the index has got
+ * rows without a number, or there is no memory. */
 bool kept_rows_follow(const struct shard_content *content, const bitmap_t *bits, const kept_start_t *start, kept_rows_t *out);
 void kept_rows_clear(kept_rows_t *kept);
 
