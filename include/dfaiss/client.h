@@ -5,12 +5,13 @@
  *
  * Every call returns a status, and may fail with DFAISS_ERR_ARG (an argument out of its range, or NULL where none may be; the text names it with its
  * value), DFAISS_ERR_NOT_FOUND (no index of that name in the servers' memory), DFAISS_ERR_STATE (the servers were shut down), DFAISS_ERR_MEMORY,
- * DFAISS_ERR_MPI, DFAISS_ERR_PEER (an answer was not understood) and DFAISS_ERR_TIMEOUT; what else may happen stands with the call. Calls that change
- * an index (add, update, remove, save, drop) may fail with DFAISS_ERR_STATE also where servers of another job change it, or have saved it
- * since it was loaded. On failure outputs are untouched and the servers are as before, unless the call says otherwise; after DFAISS_ERR_TIMEOUT they
- * may still do what was asked. A client is broken when MPI, or its connection, has failed, when a message came that is no answer, and when after
- * DFAISS_ERR_TIMEOUT MPI may still read what a call had been given: every later call fails alike then, and memory that was lent stays lent until the
- * world is destroyed (one that has connected: the client). The world can have another client instead.
+ * DFAISS_ERR_MPI, DFAISS_ERR_PEER (an answer was not understood), DFAISS_ERR_TIMEOUT and, from when the servers are told to stop (dfaiss_wish_t) on,
+ * DFAISS_ERR_INTERRUPTED; what else may happen stands with the call. Calls that change an index (add, update, remove, save, drop) may fail with
+ * DFAISS_ERR_STATE also where servers of another job change it, or have saved it since it was loaded. On failure outputs are untouched and the
+ * servers are as before, unless the call says otherwise; after DFAISS_ERR_TIMEOUT they may still do what was asked. A client is broken when MPI, or
+ * its connection, has failed, when a message came that is no answer, and when after DFAISS_ERR_TIMEOUT MPI may still read what a call had been given:
+ * every later call fails alike then, and memory that was lent stays lent until the world is destroyed (one that has connected: the client). The world
+ * can have another client instead.
  *
  * Parameters: `index` is the name of an index, 1 to 200 letters, digits, '.', '_' or '-', not starting with '.' or '-'. `err` is an optional text,
  * filled on failure alone; NULL is fine everywhere. What is const is borrowed for the call. Other pointers are outputs, which must not be NULL unless

@@ -192,6 +192,12 @@ void script_answer_bytes(const script_message_t *message, const void *bytes, siz
     arrive(message, body.data, body.size, NULL, 0);
 }
 
+void script_say(message_kind_t kind, dfaiss_status_t status, const char *text) {
+    const script_message_t nothing = {0};
+    script_fail(&nothing, status, text);
+    arrivals[arrival_count - 1].message.kind = kind;
+}
+
 void script_refuse_answer(const script_message_t *message) {
     arrive(message, NULL, 0, NULL, 0);
     arrivals[arrival_count - 1].status = DFAISS_ERR_MEMORY;

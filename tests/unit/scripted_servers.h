@@ -52,6 +52,8 @@ void script_answer(const script_message_t *message, bytes_writer_t *result, cons
 void script_fail(const script_message_t *message, dfaiss_status_t status, const char *text);
 /* An answer of any bytes. */
 void script_answer_bytes(const script_message_t *message, const void *body, size_t body_size);
+/* Something that is no answer: an outcome in a message of this kind. */
+void script_say(message_kind_t kind, dfaiss_status_t status, const char *text);
 /* The answer finds no memory where it arrives. */
 void script_refuse_answer(const script_message_t *message);
 /* The next turn fails with it. */

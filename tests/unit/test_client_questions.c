@@ -236,6 +236,53 @@ static void test_mpi_fails(void **state) {
     end_client();
 }
 
+static void interrupt(const script_message_t *message) {
+    (void)message;
+    script_say(MESSAGE_INTERRUPTED, DFAISS_ERR_INTERRUPTED, "the servers stop");
+}
+
+/* All that is under way ends with it, and nothing is asked any more; what was lent still leaves. */
+static void test_servers_that_stop(void **state) {
+    (void)state;
+    dfaiss_request_t *search, *adds[2];
+    dfaiss_batch_t batch = batch_of(LARGE / DIM);
+    int64_t total = 77, ids[LARGE / DIM] = {-7};
+    make_client(0);
+    assert_ok(dfaiss_search_start(client, 1, indexes, LARGE / DIM, DIM, vectors, 1, NULL, &search, &error), error);
+    for (int i = 0; i < 2; i++)
+        assert_ok(dfaiss_add_start(client, "index", &batch, ids, &adds[i], &error), error);
+    size_t asked = script_count(MESSAGE_KIND_COUNT);
+    script_say(MESSAGE_INTERRUPTED, DFAISS_ERR_INTERRUPTED, "the servers stop");
+    script_leave_all();
+    for (int i = 1; i >= 0; i--)
+        assert_fails(dfaiss_request_wait(adds[i], NULL, &error), DFAISS_ERR_INTERRUPTED, error, "the servers stop");
+    assert_fails(dfaiss_request_wait(search, NULL, &error), DFAISS_ERR_INTERRUPTED, error, "the servers stop");
+    assert_fails(dfaiss_get_ntotal(client, "index", &total, &error), DFAISS_ERR_INTERRUPTED, error, "the servers stop");
+    assert_fails(dfaiss_wait_state(client, "index", DFAISS_TRAINED, 0, &error), DFAISS_ERR_INTERRUPTED, error, "the servers stop");
+    assert_int_equal(script_count(MESSAGE_KIND_COUNT), asked);
+    assert_int_equal(total + ids[0], 77 - 7);
+    end_client();
+    make_client(0);
+    script = interrupt;
+    assert_fails(dfaiss_get_ntotal(client, "index", &total, &error), DFAISS_ERR_INTERRUPTED, error, "the servers stop");
+    end_client();
+}
+
+/* What servers say among themselves is nothing for a client. */
+static void test_messages_that_are_no_answers(void **state) {
+    (void)state;
+    static const message_kind_t kinds[] = {MESSAGE_SPREAD, MESSAGE_GATHER, MESSAGE_SEARCH, MESSAGE_KIND_COUNT};
+    int64_t total = 77;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        make_client(1000);
+        script_say(kinds[i], DFAISS_ERR_IO, "nonsense");
+        assert_fails(dfaiss_get_ntotal(client, "index", &total, &error), DFAISS_ERR_PEER, error, "sent a client a message of kind");
+        assert_fails(dfaiss_get_ntotal(client, "index", &total, &error), DFAISS_ERR_PEER, error, "sent a client a message of kind");
+        end_client();
+    }
+    assert_int_equal(total, 77);
+}
+
 /* Nothing is asked that no memory holds. */
 static void test_sizes_that_do_not_fit(void **state) {
     (void)state;
@@ -465,6 +512,8 @@ int main(void) {
         cmocka_unit_test(test_leaving_with_requests_under_way),
         cmocka_unit_test(test_answer_without_room_for_it),
         cmocka_unit_test(test_mpi_fails),
+        cmocka_unit_test(test_servers_that_stop),
+        cmocka_unit_test(test_messages_that_are_no_answers),
         cmocka_unit_test(test_sizes_that_do_not_fit),
         cmocka_unit_test(test_batches_that_begin_together_share_a_block),
         cmocka_unit_test(test_refused_ids),
