@@ -98,9 +98,17 @@ static void send_to_parent(server_t *server, operation_t *operation) {
     bytes_writer_destroy(&body);
 }
 
+/* What found no memory would be missing at the root, and nobody would know. */
+static void check_result(operation_t *operation) {
+    dfaiss_error_t error = {0};
+    if (operation->result.failed)
+        note_failure(operation, error_memory(&error, operation->result.size, "the result of an operation"), &error);
+}
+
 static void end_if_complete(server_t *server, operation_t *operation) {
     if (operation->ended || !operation->local_ended || operation->children_left > 0)
         return;
+    check_result(operation);
     operation->ended = true;
     if ((int)operation->root == server->number)
         operation->end(server, operation, operation->context);
@@ -160,6 +168,8 @@ void operation_on_spread(server_t *server, transport_message_t *message) {
     if (status == DFAISS_OK && (!operation || operation->argument.failed))
         status = error_memory(&error, spread.argument_size, "an operation");
     if (status != DFAISS_OK) {
+        if (operation)
+            bytes_writer_destroy(&operation->argument);
         free(operation);
         transport_message_clear(message);
         server_fail(server, status, &error);

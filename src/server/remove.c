@@ -83,11 +83,15 @@ void removals_clear(server_t *server) {
 static void answer_removed(server_t *server, operation_t *operation, void *context) {
     bytes_reader_t in = bytes_reader(operation->result.data, operation->result.size);
     bytes_writer_t body = {0};
+    dfaiss_error_t error = operation->error;
+    dfaiss_status_t status = operation->status;
     int64_t removed = 0;
-    while (in.left > 0 && !in.failed)
+    for (int i = 0; status == DFAISS_OK && i < server->servers; i++)
         removed += bytes_get_i64(&in);
+    if (status == DFAISS_OK && !bytes_reader_done(&in))
+        status = message_malformed(MESSAGE_GATHER, &error);
     bytes_put_i64(&body, removed);
-    request_answer(server, context, operation->status, &operation->error, &body, NULL, 0);
+    request_answer(server, context, status, &error, &body, NULL, 0);
     bytes_writer_destroy(&body);
 }
 

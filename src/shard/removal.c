@@ -155,8 +155,6 @@ static dfaiss_status_t find(shard_removal_t *removal, int64_t deadline, dfaiss_e
     } else {
         TRY(find_ids(removal, deadline, err));
     }
-    if (removal->all_found)
-        removal->row = removal->batch = 0;
     return DFAISS_OK;
 }
 

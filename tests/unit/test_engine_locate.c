@@ -1,7 +1,7 @@
 /* Inverted lists are looked through for rows in slices, whatever is linked and dropped between them. */
 #include "test_engine.h"
 
-enum { DIM = 4, BEFORE = 20000, BETWEEN = 21000, ROWS = 90000, WORDS = (ROWS + 63) / 64 };
+enum { DIM = 4, BEFORE = 60000, BETWEEN = 70000, ROWS = 90000, WORDS = (ROWS + 63) / 64 };
 
 static dfaiss_error_t err;
 
@@ -52,7 +52,7 @@ static void test_slices(void **state) {
     build_rows(&world, 0, BEFORE, 7000);
     size_t bytes = engine_store_bytes(world.store);
     assert_false(locate(&world));
-    build_rows(&world, BEFORE, BETWEEN, 300);
+    build_rows(&world, BEFORE, BETWEEN, 3000);
     assert_false(locate(&world));
     drop_rows(&world);
     while (!locate(&world))
@@ -73,7 +73,7 @@ static void test_without_slices(void **state) {
     drop_rows(&world);
     check(&world, BEFORE);
     assert_true(locate(&world));
-    build_rows(&world, BEFORE, BETWEEN, 500);
+    build_rows(&world, BEFORE, BETWEEN, 5000);
     assert_true(locate(&world));
     check(&world, BETWEEN);
     close_world(&world);

@@ -317,6 +317,36 @@ static void test_hidden_rows_stay(void **state) {
     shard_destroy(shard);
 }
 
+/* Rows that are kept keep everything, although others around them go for good. */
+static void test_kept_rows_among_others(void **state) {
+    (void)state;
+    for (int kind = 1; kind < 4; kind++) {
+        int64_t ids[ROWS / 4];
+        bool done = false, there = false;
+        float vector[DIM];
+        shard_removal_t *removal = NULL;
+        shard_t *shard = make_filled(&kinds[kind], true);
+        shard_set_keep_replaced(shard, INT64_MAX);
+        for (int64_t i = 0; i < ROWS / 4; i++)
+            ids[i] = 2 * i;
+        assert_ok(shard_removal_by_ids(shard, ROWS / 4, ids, &removal, &error), error);
+        shard_removal_replace(removal);
+        while (!done)
+            assert_ok(shard_removal_step(removal, INT64_MAX, &done, &error), error);
+        shard_removal_destroy(removal);
+        remove_rows(shard, odd);
+        build_all(shard);
+        assert_true(shard_removed(shard) < ROWS * 3 / 4);
+        for (int64_t row = 0; row < ROWS / 2; row += 2) {
+            assert_true(shard_tells(shard, row) && !shard_lives(shard, row));
+            check_metadata(shard, row);
+            assert_ok(shard_vector(shard, row, vector, &there, &error), error);
+            assert_true(there);
+        }
+        shard_destroy(shard);
+    }
+}
+
 /* More goes while the builder is at it: that is given back the next time. */
 static void test_more_goes_meanwhile(void **state) {
     (void)state;
@@ -433,17 +463,12 @@ static void test_snapshot_of_waiting_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_kind),
-        cmocka_unit_test(test_an_eighth),
-        cmocka_unit_test(test_segments_that_grew),
-        cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_older_searches),
-        cmocka_unit_test(test_replaced_rows_stay),
-        cmocka_unit_test(test_hidden_rows_stay),
-        cmocka_unit_test(test_more_goes_meanwhile),
-        cmocka_unit_test(test_held_searches),
-        cmocka_unit_test(test_waiting_rows),
-        cmocka_unit_test(test_snapshot_of_waiting_rows),
+        cmocka_unit_test(test_every_kind),          cmocka_unit_test(test_an_eighth),
+        cmocka_unit_test(test_segments_that_grew),  cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_older_searches),      cmocka_unit_test(test_replaced_rows_stay),
+        cmocka_unit_test(test_hidden_rows_stay),    cmocka_unit_test(test_kept_rows_among_others),
+        cmocka_unit_test(test_more_goes_meanwhile), cmocka_unit_test(test_held_searches),
+        cmocka_unit_test(test_waiting_rows),        cmocka_unit_test(test_snapshot_of_waiting_rows),
         cmocka_unit_test(test_batches_are_joined),
     };
     if (team_create(2, &team, &error) != DFAISS_OK)

@@ -215,6 +215,31 @@ static void test_filters_leave_out_what_went(void **state) {
     shard_destroy(shard);
 }
 
+/* The rows that match and are there are put together in slices, of many rows at a time. */
+static void test_filters_over_many_rows(void **state) {
+    (void)state;
+    enum { MANY = 150000, EACH = 15000, K = 2 * EACH };
+    const float query[DIM] = {0};
+    const char filter[] = "year in (2003, 67000, 140000) or year > 140000";
+    shard_t *shard = make_shard(flat);
+    const int64_t ids[] = {3, 138001, 140000, MANY - 1};
+    topk_t hits = make_hits(K);
+    while (shard_rows(shard) < MANY)
+        append_years(shard, EACH, year_of(shard_rows(shard)));
+    assert_int_equal(remove_ids(shard, 4, ids), 4);
+    shard_question_t question = {.nq = 1, .dim = DIM, .queries = query, .k = K, .filter = filter, .filter_size = sizeof filter - 1};
+    for (int indexed = 0; indexed < 2; indexed++) {
+        int64_t found = 0;
+        search_in_steps(shard, &question, &hits);
+        for (; found < K && hits.ids[found] >= 0; found++)
+            assert_true(hits.ids[found] == 65000 || (hits.ids[found] >= 138000 && hits.ids[found] < MANY - 1));
+        assert_int_equal(found, 1 + MANY - 138000 - 3);
+        build_all(shard);
+    }
+    free(hits.ids);
+    shard_destroy(shard);
+}
+
 /* ---- updates ---- */
 
 static int64_t count_hits(shard_t *shard, uint64_t updates, const char *filter) {
@@ -425,6 +450,7 @@ int main(void) {
         cmocka_unit_test(test_own_ids),
         cmocka_unit_test(test_searches_keep_what_they_began_with),
         cmocka_unit_test(test_filters_leave_out_what_went),
+        cmocka_unit_test(test_filters_over_many_rows),
         cmocka_unit_test(test_hidden_rows),
         cmocka_unit_test(test_all_rows_are_hidden),
         cmocka_unit_test(test_rows_that_are_kept),
