@@ -118,7 +118,7 @@ dfaiss_status_t blob_read(const void *bytes, size_t size, const char *what, Fais
         status = damaged(what, "faiss does not take it", err);
     else if (ftell(stream) != (long)content)
         status = damaged(what, "something stands behind the index", err);
-    else if (shim_check(index) != SHIM_OK)
+    else if (shim_check(index, true) != SHIM_OK)
         status = damaged(what, shim_error(), err);
     fclose(stream);
     if (status != DFAISS_OK) {

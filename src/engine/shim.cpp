@@ -44,16 +44,6 @@ int shim_fail(const char *text) {
 
 namespace {
 
-// The index behind the transforms in front.
-faiss::Index *behind_transforms(faiss::Index *index) {
-    auto *transformed = dynamic_cast<faiss::IndexPreTransform *>(index);
-    return transformed ? transformed->index : index;
-}
-
-template <class Exact> bool is_exactly(const faiss::Index *index) {
-    return typeid(*index) == typeid(Exact);
-}
-
 bool is_flat(const faiss::Index *index) {
     return is_exactly<faiss::IndexFlat>(index) || is_exactly<faiss::IndexFlatL2>(index) || is_exactly<faiss::IndexFlatIP>(index);
 }
@@ -70,7 +60,7 @@ const char *type_of(const faiss::Index *index) {
 int kind_of(const faiss::Index *index) {
     if (is_flat(index) || is_exactly<faiss::IndexScalarQuantizer>(index) || is_exactly<faiss::IndexPQ>(index))
         return SHIM_CODES;
-    if (is_exactly<faiss::IndexIVFFlat>(index) || is_exactly<faiss::IndexIVFPQ>(index) || is_exactly<faiss::IndexIVFScalarQuantizer>(index))
+    if (lists_have_ids(index))
         return SHIM_IVF;
     if (is_exactly<faiss::IndexHNSWFlat>(index) || is_exactly<faiss::IndexHNSWSQ>(index) || is_exactly<faiss::IndexHNSWPQ>(index))
         return SHIM_HNSW;
@@ -295,16 +285,16 @@ void check_links(const faiss::HNSW &hnsw, int64_t ntotal) {
 }
 
 // Labels of vectors, with which a refinement, say, finds what belongs to them.
-void check_labels(const faiss::IndexIVF *ivf) {
+void check_labels(const faiss::IndexIVF *ivf, bool are_ids) {
     for (size_t list = 0; list < ivf->nlist; list++) {
         const size_t size = ivf->invlists->list_size(list);
         const faiss::InvertedLists::ScopedIds labels(ivf->invlists, list);
         for (size_t i = 0; i < size; i++)
-            check_that(labels[i] >= 0 && labels[i] < ivf->ntotal, "a vector of a list");
+            check_that(labels[i] >= 0 && (are_ids || labels[i] < ivf->ntotal), "a vector of a list");
     }
 }
 
-void check_one(const faiss::Index *index) {
+void check_one(const faiss::Index *index, const faiss::Index *with_ids) {
     check_that(index->d > 0 && index->ntotal >= 0, "the dimension");
     if (auto *codes = dynamic_cast<const faiss::IndexFlatCodes *>(index))
         check_that(codes->code_size > 0 && codes->codes.size() == size_t(codes->ntotal) * codes->code_size, "the number of codes");
@@ -314,7 +304,7 @@ void check_one(const faiss::Index *index) {
         check_that(ivf->quantizer && ivf->quantizer->d == ivf->d && ivf->nlist > 0, "the lists");
         check_that(!ivf->is_trained || size_t(ivf->quantizer->ntotal) == ivf->nlist, "the centroids");
         check_that(ivf->invlists && ivf->invlists->nlist == ivf->nlist, "the inverted lists");
-        check_labels(ivf);
+        check_labels(ivf, index == with_ids);
     }
     if (auto *scalar = dynamic_cast<const faiss::IndexIVFScalarQuantizer *>(index))
         check_that(scalar->sq.d == size_t(scalar->d) && scalar->sq.code_size == scalar->code_size, "the scalar quantizer");
@@ -437,12 +427,14 @@ int shim_train(FaissIndex *handle, int64_t n, const float *x, const int *cancell
     });
 }
 
-int shim_check(const FaissIndex *handle) {
+int shim_check(const FaissIndex *handle, bool labels_are_rows) {
     return guarded([&] {
         faiss::Index *index = const_cast<faiss::Index *>(index_of(handle));
         if (auto *front = dynamic_cast<faiss::IndexPreTransform *>(index))
             check_transforms(front);
-        for_each_index(index, check_one);
+        const faiss::Index *inner = behind_transforms(index);
+        const faiss::Index *with_ids = !labels_are_rows && lists_have_ids(inner) ? inner : nullptr;
+        for_each_index(index, [&](faiss::Index *part) { check_one(part, with_ids); });
     });
 }
 

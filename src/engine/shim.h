@@ -56,8 +56,8 @@ int shim_describe(FaissIndex *index, shim_layout_t *out);
  * *cancelled, atomically. */
 int shim_train(FaissIndex *index, int64_t n, const float *x, const int *cancelled);
 
-/* Checks that the parts of an index that was read fit each other. */
-int shim_check(const FaissIndex *index);
+/* Checks that the parts of an index that was read fit each other. Vectors in the lists of an ivf are labelled by their rows, or by any ids. */
+int shim_check(const FaissIndex *index, bool labels_are_rows);
 
 /* ---- vectors through the transforms in front of an index ---- */
 
@@ -136,6 +136,31 @@ int shim_index_bytes(const FaissIndex *index, size_t *bytes);
 int shim_copy_graph(const FaissIndex *graph, FaissIndex **out);
 /* A copy of any index, by writing and reading it. */
 int shim_copy_index(const FaissIndex *index, FaissIndex **out);
+
+/* ---- whole indexes with ids, as plain faiss programs write and read them ---- */
+
+/* An index trained as the model is, which has no vectors, for vectors with ids: these are in the lists of an ivf, else in an IDMap2 around it. */
+int shim_plain_new(const FaissIndex *model, FaissIndex **out);
+/* Room for n more vectors, so that codes are not moved while they grow. */
+int shim_plain_reserve(FaissIndex *plain, int64_t n);
+/* Appends n codes of the class codes, or of an ivf to a list. */
+int shim_plain_append(FaissIndex *plain, int64_t list, int64_t n, const uint8_t *codes, const int64_t *ids);
+/* Puts an index, which is taken over even on failure, behind the transforms of one without vectors; ids int64_t[its vectors]. */
+int shim_plain_put(FaissIndex *plain, FaissIndex *index, const int64_t *ids);
+
+/* Of an index that was read, which may be wrapped in an IDMap. */
+int shim_plain_check(const FaissIndex *index);
+/* Where *index is an IDMap it becomes the index inside, and *ids int64_t[its vectors], malloc'ed. */
+int shim_plain_unwrap(FaissIndex **index, int64_t **ids);
+/* A copy without the vectors; the index itself is as before. */
+int shim_plain_empty(FaissIndex *index, FaissIndex **out);
+/* The index behind the transforms; these are freed. */
+int shim_plain_take_inner(FaissIndex *index, FaissIndex **inner);
+/* The codes of the class codes; borrowed. */
+int shim_plain_codes(const FaissIndex *inner, const uint8_t **codes);
+/* A list of an ivf: codes uint8_t[size][code_size] (NULL: they are not asked for) and labels int64_t[size]. */
+int shim_plain_list_size(const FaissIndex *inner, int64_t list, int64_t *size);
+int shim_plain_read_list(const FaissIndex *inner, int64_t list, uint8_t *codes, int64_t *ids);
 
 #ifdef __cplusplus
 }

@@ -9,8 +9,14 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <typeinfo>
 
 #include <faiss/Index.h>
+#include <faiss/IndexIDMap.h>
+#include <faiss/IndexIVFFlat.h>
+#include <faiss/IndexIVFPQ.h>
+#include <faiss/IndexPreTransform.h>
+#include <faiss/IndexScalarQuantizer.h>
 
 // Keeps the text for shim_error(); returns SHIM_FAILED.
 int shim_fail(const char *text);
@@ -44,6 +50,29 @@ inline const faiss::Index *index_of(const FaissIndex *handle) {
 
 inline FaissIndex *handle_of(faiss::Index *index) {
     return reinterpret_cast<FaissIndex *>(index);
+}
+
+// The index behind the transforms in front.
+inline faiss::Index *behind_transforms(faiss::Index *index) {
+    auto *transformed = dynamic_cast<faiss::IndexPreTransform *>(index);
+    return transformed ? transformed->index : index;
+}
+
+// What ids or transforms are put around; NULL: nothing.
+inline faiss::Index *next_inside(faiss::Index *index) {
+    if (auto *map = dynamic_cast<faiss::IndexIDMap *>(index))
+        return map->index;
+    auto *transformed = dynamic_cast<faiss::IndexPreTransform *>(index);
+    return transformed ? transformed->index : nullptr;
+}
+
+template <class Exact> bool is_exactly(const faiss::Index *index) {
+    return typeid(*index) == typeid(Exact);
+}
+
+// Inverted lists of codes, each with the label of its vector beside it.
+inline bool lists_have_ids(const faiss::Index *index) {
+    return is_exactly<faiss::IndexIVFFlat>(index) || is_exactly<faiss::IndexIVFPQ>(index) || is_exactly<faiss::IndexIVFScalarQuantizer>(index);
 }
 
 #endif

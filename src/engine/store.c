@@ -247,12 +247,7 @@ static dfaiss_status_t check_restored(const engine_store_t *store, FaissIndex *i
     return DFAISS_OK;
 }
 
-dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *bytes, size_t size, int64_t rows, dfaiss_error_t *err) {
-    TRY(check_empty(store, err));
-    if (!store->class->restore_index)
-        return store_misuse(store, "it is not restored from indexes", err);
-    FaissIndex *index = NULL;
-    TRY(blob_read(bytes, size, "a segment of an index", &index, err));
+dfaiss_status_t store_take_index(engine_store_t *store, FaissIndex *index, int64_t rows, dfaiss_error_t *err) {
     row_span_t span;
     dfaiss_status_t status = check_restored(store, index, rows, err);
     if (status == DFAISS_OK)
@@ -264,6 +259,15 @@ dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *byt
     TRY(store->class->restore_index(store, index, &span, err));
     take_span(store, &span);
     return DFAISS_OK;
+}
+
+dfaiss_status_t engine_store_restore_blob(engine_store_t *store, const void *bytes, size_t size, int64_t rows, dfaiss_error_t *err) {
+    TRY(check_empty(store, err));
+    if (!store->class->restore_index)
+        return store_misuse(store, "it is not restored from indexes", err);
+    FaissIndex *index = NULL;
+    TRY(blob_read(bytes, size, "a segment of an index", &index, err));
+    return store_take_index(store, index, rows, err);
 }
 
 /* Sets the bits of the rows in segments, of which the last ends before `rows`. */

@@ -203,6 +203,9 @@ void search_forget_store(engine_search_t *search, int64_t query);
  * promised that they find more. */
 bool search_again(engine_search_t *search);
 
+/* Restores a segment (hnsw, opaque) from an index of so many vectors, which is taken over, also on failure. */
+CHECKED dfaiss_status_t store_take_index(engine_store_t *store, FaissIndex *index, int64_t rows, dfaiss_error_t *err);
+
 /* An error of a store's state that is not the user's fault. */
 CHECKED dfaiss_status_t store_misuse(const engine_store_t *store, const char *what, dfaiss_error_t *err);
 

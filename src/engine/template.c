@@ -64,8 +64,7 @@ static void set_faiss_up(void) {
     shim_allow_cancelling();
 }
 
-/* Wraps an index (taken over, also on failure). */
-static dfaiss_status_t wrap(const index_config_t *config, FaissIndex *index, engine_template_t **out, dfaiss_error_t *err) {
+dfaiss_status_t template_wrap(const index_config_t *config, FaissIndex *index, engine_template_t **out, dfaiss_error_t *err) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_faiss_up);
     engine_template_t *template = calloc(1, sizeof *template);
@@ -128,7 +127,7 @@ dfaiss_status_t engine_template_create(const index_config_t *config, int64_t n, 
     TRY(check_dim(config, err));
     TRY(engine_factory(config, n, factory, sizeof factory, err));
     TRY(make_index(config, factory, &index, err));
-    TRY(wrap(config, index, &template, err));
+    TRY(template_wrap(config, index, &template, err));
     dfaiss_status_t status = DFAISS_OK;
     if (template->layout.by_map)
         status = error_set(err, DFAISS_ERR_CONFIG, "faiss_factory", "faiss_factory is \"%s\"; leave IDMap out, ids are kept by dfaiss", factory);
@@ -235,7 +234,7 @@ dfaiss_status_t engine_template_write(const engine_template_t *template, bytes_w
 }
 
 /* What a configuration makes of the read index, whose number of lists is its own affair when they were inferred. */
-static dfaiss_status_t compare_with(const index_config_t *config, const engine_template_t *read, dfaiss_error_t *err) {
+dfaiss_status_t template_difference(const index_config_t *config, const engine_template_t *read, const char **differs, dfaiss_error_t *err) {
     index_config_t with_lists = *config;
     if (config->infer_centroids && read->layout.lists > 0) {
         with_lists.centroids = read->layout.lists;
@@ -243,16 +242,22 @@ static dfaiss_status_t compare_with(const index_config_t *config, const engine_t
     }
     engine_template_t *expected = NULL;
     TRY(engine_template_create(&with_lists, 1, &expected, err));
-    const char *differs = NULL;
+    *differs = NULL;
     if (read->dim != expected->dim || read->inner_dim != expected->inner_dim)
-        differs = "dimension";
+        *differs = "dimension";
     else if (faiss_Index_metric_type(read->index) != faiss_Index_metric_type(expected->index))
-        differs = "metric";
+        *differs = "metric";
     else if (strcmp(read->layout.type, expected->layout.type) != 0 || read->layout.transformed != expected->layout.transformed)
-        differs = "kind of index";
+        *differs = "kind of index";
     else if (read->layout.lists != expected->layout.lists || read->layout.code_size != expected->layout.code_size)
-        differs = "number of lists, or size of a code,";
+        *differs = "number of lists, or size of a code,";
     engine_template_destroy(expected);
+    return DFAISS_OK;
+}
+
+static dfaiss_status_t compare_with(const index_config_t *config, const engine_template_t *read, dfaiss_error_t *err) {
+    const char *differs;
+    TRY(template_difference(config, read, &differs, err));
     if (differs)
         return error_set(err, DFAISS_ERR_CHECKPOINT, "trained index", "the trained index has another %s than the configuration", differs);
     return DFAISS_OK;
@@ -263,7 +268,7 @@ dfaiss_status_t engine_template_read(const index_config_t *config, const void *b
     engine_template_t *template = NULL;
     TRY(check_dim(config, err));
     TRY(blob_read(bytes, size, "the trained index", &index, err));
-    TRY(wrap(config, index, &template, err));
+    TRY(template_wrap(config, index, &template, err));
     dfaiss_status_t status = compare_with(config, template, err);
     if (status == DFAISS_OK && faiss_Index_ntotal(index) != 0)
         status = error_set(err, DFAISS_ERR_CHECKPOINT, "trained index", "the trained index holds vectors; it should be empty");

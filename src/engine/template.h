@@ -17,6 +17,11 @@ struct engine_template {
     int cancelled; /* read and written atomically */
 };
 
+/* Wraps an index, which is taken over, also on failure. */
+CHECKED dfaiss_status_t template_wrap(const index_config_t *config, FaissIndex *index, engine_template_t **out, dfaiss_error_t *err);
+/* In what a template that was read differs from what the configuration makes; NULL: in nothing. */
+CHECKED dfaiss_status_t template_difference(const index_config_t *config, const engine_template_t *read, const char **differs, dfaiss_error_t *err);
+
 /* What a call of the shim (or, with from_c_api, of the C API) said, as a status: `action` is what could not be done. Call it on failure only. */
 CHECKED dfaiss_status_t engine_failure(int code, dfaiss_status_t status, const char *action, dfaiss_error_t *err);
 CHECKED dfaiss_status_t engine_failure_c(int code, dfaiss_status_t status, const char *action, dfaiss_error_t *err);
