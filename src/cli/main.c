@@ -30,6 +30,7 @@ static const command_t commands[] = {
 #endif
     {"inspect", "list the indexes of a storage, and verify their files", false, command_inspect},
     {"drop", "remove an index", false, command_drop},
+    {"export", "write a saved index as files of plain faiss", false, command_export},
     {"gc", "remove what dead jobs have left in a storage", false, command_gc},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

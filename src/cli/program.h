@@ -30,6 +30,7 @@ command_function_t command_shutdown;
 command_function_t command_doctor;
 command_function_t command_inspect;
 command_function_t command_drop;
+command_function_t command_export;
 command_function_t command_gc;
 command_function_t command_version;
 
