@@ -44,7 +44,7 @@ static void release_leases(server_t *server) {
 
 static void stop(server_t *server) {
     int count = server->wishes.saved;
-    char text[128] = "stopped; nothing had to be saved";
+    char text[128] = "stopped; there is no index to be saved";
     bytes_writer_t argument = {0};
     if (count > 0)
         snprintf(text, sizeof text, "stopped after a checkpoint: %d %s saved", count, count == 1 ? "index is" : "indexes are");

@@ -25,7 +25,8 @@ ask() {
 processes() {
     local process
     for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/cwd")" = "$folder" ] && [ "$(readlink "$process/exe")" = "$1" ] || continue
+        [ "$(readlink "$process/cwd")" = "$folder" ] || continue
+        [ "$(readlink "$process/exe")" = "$1" ] || continue
         echo "${process#/proc/}"
     done 2> find-err
     return 0
@@ -43,7 +44,7 @@ wait_until_gone() {
 kill_some() {
     local victims victim
     sleep "$(printf '0.%03d' "$1")"
-    victims=($(processes "$dfaiss"))
+    mapfile -t victims < <(processes "$dfaiss")
     [ "${#victims[@]}" -gt 0 ] || return 0
     victim=${victims[$((RANDOM % ${#victims[@]}))]}
     kill -KILL "$victim" 2> kill-err || true

@@ -21,7 +21,8 @@ begin() {
 ranks() {
     local process
     for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/cwd")" = "$folder" ] && [ "$(readlink "$process/exe")" = "$dfaiss" ] || continue
+        [ "$(readlink "$process/cwd")" = "$folder" ] || continue
+        [ "$(readlink "$process/exe")" = "$dfaiss" ] || continue
         tr '\0' '\n' < "$process/environ" | sed -n "s/^OMPI_COMM_WORLD_RANK=\(.*\)/\1 ${process#/proc/}/p"
     done 2> find-err | sort -n | cut -d ' ' -f 2
     return 0
