@@ -95,8 +95,7 @@ void hosted_clear(server_t *server);
 /* How far it is on this server. */
 index_state_t hosted_state(const server_t *server, const hosted_t *hosted);
 /* Server 0: holds the index's lease from now on; ERR_STATE where somebody else is writing the index. Any other failure counts where it is needed
- * alone
- * (*lease is NULL otherwise). They may take some milliseconds of the storage's time, once for an index. */
+ * alone (*lease is NULL otherwise). They may take some milliseconds of the storage's time, once for an index. */
 CHECKED dfaiss_status_t claim_take(const char *storage, const char *index, bool needed, lease_t **lease, dfaiss_error_t *err);
 CHECKED dfaiss_status_t hosted_claim(server_t *server, hosted_t *hosted, bool needed, dfaiss_error_t *err);
 /* Server 0, before an index is changed: claims it, and looks whether somebody else has saved it since it was loaded (ERR_STATE). */
