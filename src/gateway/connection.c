@@ -165,7 +165,7 @@ static void refuse(gateway_t *gateway, connection_t *connection, const frame_hea
 
 /* ERR_ARG, ERR_PEER: such a request ends the connection. */
 static dfaiss_status_t check_head(const gateway_t *gateway, const frame_head_t *head, dfaiss_error_t *err) {
-    if (!message_is_request(head->kind))
+    if (!gateway->takes(head->kind))
         return error_set(err, DFAISS_ERR_PEER, "", "a client may not send messages of kind %u", (unsigned)head->kind);
     if (head->server >= (uint32_t)gateway->servers)
         return error_set(err, DFAISS_ERR_PEER, "", "a message for server %u; there are servers 0 to %d", (unsigned)head->server,
@@ -354,19 +354,16 @@ static void look_after_client(gateway_t *gateway, connection_t *connection, int6
 }
 
 void connection_look_after(gateway_t *gateway, connection_t *connection, int64_t now) {
-    dfaiss_error_t error = {0};
     switch (connection->stage) {
     case STAGE_GREETING:
         if (gateway->closing || is_over(gateway->limits.greeting_seconds, connection->came_at, now))
             connection_drop(gateway, connection);
         return;
     case STAGE_OPEN:
-        if (gateway->closing && connection->under_way == 0) {
-            (void)error_set(&error, DFAISS_ERR_STATE, "", "the servers were shut down");
-            connection_dismiss(gateway, connection, DFAISS_ERR_STATE, &error);
-        } else {
+        if (gateway->closing && (gateway->at_once || connection->under_way == 0))
+            connection_dismiss(gateway, connection, gateway->reason.code, &gateway->reason);
+        else
             look_after_client(gateway, connection, now);
-        }
         return;
     case STAGE_LEAVING:
         if (now - connection->came_at > LEAVING_NANOSECONDS)

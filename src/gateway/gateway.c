@@ -130,6 +130,7 @@ dfaiss_status_t gateway_open(const gateway_options_t *options, gateway_t **out, 
         return error_memory(err, sizeof *gateway, "a gateway");
     gateway->listener = gateway->events = -1;
     gateway->limits = options->limits;
+    gateway->takes = options->takes;
     gateway->forward = options->forward;
     gateway->context = options->context;
     gateway->servers = options->servers;
@@ -153,10 +154,12 @@ dfaiss_status_t gateway_publish(gateway_t *gateway, dfaiss_error_t *err) {
 
 /* ---- closing ---- */
 
-void gateway_close(gateway_t *gateway) {
+void gateway_close(gateway_t *gateway, const dfaiss_error_t *reason, bool at_once) {
     if (gateway->closing)
         return;
     gateway->closing = true;
+    gateway->at_once = at_once;
+    gateway->reason = *reason;
     gateway->looked_at = 0;
     if (gateway->published)
         listen_file_remove(gateway->path, &gateway->file);

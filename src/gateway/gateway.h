@@ -35,6 +35,9 @@ gateway_limits_t gateway_usual_limits(void);
 typedef dfaiss_status_t gateway_forward_t(void *context, int server, const transport_message_t *message, transport_done_t *done, void *done_context,
                                           dfaiss_error_t *err);
 
+/* Is that what a client may ask? Anything else is what servers say among themselves, who would take it for another server's. */
+typedef bool gateway_takes_t(uint32_t kind);
+
 typedef struct gateway_options {
     const char *listen_file; /* copied, as `bind` */
     const char *bind;        /* name or address to listen on; NULL: loopback */
@@ -42,6 +45,7 @@ typedef struct gateway_options {
     int servers;
     int lead; /* that takes the searches of its clients */
     gateway_limits_t limits;
+    gateway_takes_t *takes;
     gateway_forward_t *forward;
     void *context; /* of forward */
 } gateway_options_t;
@@ -59,11 +63,12 @@ bool gateway_advance(gateway_t *gateway);
 /* The answer to a request that was forwarded; body and bulk are taken over. */
 void gateway_answer(gateway_t *gateway, transport_message_t *message);
 
-/* Nobody comes any more, and clients are told when they are answered. */
-void gateway_close(gateway_t *gateway);
+/* Nobody comes any more, and clients are told why: at once, or each when it is answered. The first call counts. */
+void gateway_close(gateway_t *gateway, const dfaiss_error_t *reason, bool at_once);
 /* No client is left, nor anything that one has asked. */
 bool gateway_quiet(const gateway_t *gateway);
 
+/* Clients, those included that are being told why they are disconnected. */
 int gateway_clients(const gateway_t *gateway);
 /* Bytes that clients were sent and have sent. */
 void gateway_traffic(const gateway_t *gateway, uint64_t *sent, uint64_t *received);

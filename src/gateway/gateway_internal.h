@@ -56,6 +56,7 @@ typedef struct transit {
 
 struct gateway {
     gateway_limits_t limits;
+    gateway_takes_t *takes;
     gateway_forward_t *forward;
     void *context;
     int servers;
@@ -65,8 +66,10 @@ struct gateway {
     listen_file_t file;
     bool published;
     bool closing;
-    int listener; /* -1: closed */
-    int events;   /* epoll */
+    bool at_once;          /* whatever clients still wait for */
+    dfaiss_error_t reason; /* of closing */
+    int listener;          /* -1: closed */
+    int events;            /* epoll */
     bool acceptable;
     int64_t accept_at; /* not before, since there were no descriptors left */
 

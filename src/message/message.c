@@ -10,10 +10,6 @@ const char *message_kind_name(uint32_t kind) {
     return kind < MESSAGE_KIND_COUNT ? kind_names[kind] : "?";
 }
 
-bool message_is_request(uint32_t kind) {
-    return kind < MESSAGE_ANSWER && kind != MESSAGE_ROWS;
-}
-
 dfaiss_status_t message_malformed(message_kind_t kind, dfaiss_error_t *err) {
     return error_set(err, DFAISS_ERR_PEER, message_kind_name(kind), "a message of kind %s is malformed", message_kind_name(kind));
 }

@@ -7,7 +7,6 @@
 #ifndef MESSAGE_MESSAGE_H
 #define MESSAGE_MESSAGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,9 +58,6 @@ typedef enum message_kind {
 
 /* "SEARCH"; "?" for a number that is no kind. */
 const char *message_kind_name(uint32_t kind);
-
-/* What a client may ask a server; the other kinds are answers, and what servers say among themselves. */
-bool message_is_request(uint32_t kind);
 
 /* ERR_PEER: a message of this kind was not understood. */
 dfaiss_status_t message_malformed(message_kind_t kind, dfaiss_error_t *err);

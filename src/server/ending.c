@@ -107,8 +107,7 @@ static void all_quiet(server_t *server, operation_t *operation, void *context) {
 
 bool ending_advance(server_t *server) {
     bool something = start_closing(server) | close_indexes(server);
-    bool gone = transport_clients_gone(server->transport) == transport_clients(server->transport) && outside_quiet(server);
-    if (!gone || has_begun_something(server))
+    if (clients_left(server) || has_begun_something(server))
         return something;
     if (server->number == 0 && !server->ending) {
         bytes_writer_t argument = {0};

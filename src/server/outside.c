@@ -23,6 +23,7 @@ dfaiss_status_t outside_open(server_t *server, dfaiss_error_t *err) {
         .servers = server->servers,
         .lead = server->number,
         .limits = gateway_usual_limits(),
+        .takes = request_takes,
         .forward = forward,
         .context = server,
     };
@@ -48,18 +49,35 @@ static void publish(server_t *server) {
     server_fail(server, gateway_publish(server->gateway, &error), &error);
 }
 
+static void close_when_answered(server_t *server) {
+    dfaiss_error_t reason = {0};
+    (void)error_set(&reason, DFAISS_ERR_STATE, "", "the servers were shut down");
+    gateway_close(server->gateway, &reason, false);
+}
+
 bool outside_advance(server_t *server) {
     if (!server->gateway)
         return false;
     if (server->open && !server->published)
         publish(server);
-    if (server->closed)
-        gateway_close(server->gateway);
+    if (server->wishes.stopped)
+        gateway_close(server->gateway, &server->wishes.reason, true);
+    else if (server->closed)
+        close_when_answered(server);
     return gateway_advance(server->gateway);
 }
 
-bool outside_quiet(const server_t *server) {
-    return !server->gateway || (server->closed && gateway_quiet(server->gateway));
+/* Where servers stop, answers that are still due never come. */
+static bool outside_left(const server_t *server) {
+    if (server->options->listen && !server->closed && !server->wishes.stopped)
+        return true;
+    if (!server->gateway)
+        return false;
+    return server->wishes.stopped ? gateway_clients(server->gateway) > 0 : !gateway_quiet(server->gateway);
+}
+
+bool clients_left(const server_t *server) {
+    return transport_clients_gone(server->transport) < transport_clients(server->transport) || outside_left(server);
 }
 
 void outside_on_answer(server_t *server, transport_message_t *message) {

@@ -38,6 +38,10 @@ static const struct {
     [MESSAGE_SHUTDOWN] = {request_shutdown, false},
 };
 
+bool request_takes(uint32_t kind) {
+    return kind < MESSAGE_KIND_COUNT && handlers[kind].handle;
+}
+
 enum { NO_CLIENT = -1 }; /* in place of a client's rank: what the servers do without being asked */
 
 typedef struct mapped_block {
@@ -205,7 +209,7 @@ void request_refuse(server_t *server, const transport_message_t *message, dfaiss
 
 static void begin(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
-    if (request->kind >= MESSAGE_KIND_COUNT || !handlers[request->kind].handle) {
+    if (!request_takes(request->kind)) {
         dfaiss_status_t status = error_set(&error, DFAISS_ERR_PEER, "", "a server does not take messages of kind %u (%s)", (unsigned)request->kind,
                                            message_kind_name(request->kind));
         request_answer(server, request, status, &error, NULL, NULL, 0);

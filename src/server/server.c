@@ -69,7 +69,7 @@ static void message_failed(server_t *server, const transport_message_t *message,
         server_fail(server, status, error);
     else if (status != DFAISS_ERR_MEMORY)
         log_write(LOG_LEVEL_WARNING, "server %d: %s", server->number, error->text);
-    else if (!transport_is_server(server->transport, message->source) || message_is_request(message->kind))
+    else if (!transport_is_server(server->transport, message->source) || request_takes(message->kind))
         request_refuse(server, message, status, error);
     else if (message->kind == MESSAGE_ANSWER)
         refuse_answer(server, message, error);
@@ -131,8 +131,7 @@ static bool turn(server_t *server) {
 
 /* All have agreed to stop and have nothing left to do; or they were told to, and nobody is there any more. */
 static bool is_over(const server_t *server) {
-    bool clients_gone = transport_clients_gone(server->transport) == transport_clients(server->transport);
-    return (server->stopping && !server->operations && !server->jobs && !server->job) || (server->wishes.stopped && clients_gone);
+    return (server->stopping && !server->operations && !server->jobs && !server->job) || (server->wishes.stopped && !clients_left(server));
 }
 
 static void loop(server_t *server) {

@@ -269,6 +269,8 @@ void request_fail_and_drop(server_t *server, request_t *request, const dfaiss_er
  * with `state` in the request. request_turn_end ends it. */
 CHECKED dfaiss_status_t request_turn_take(server_t *server, const char *index, request_turn_t *turn, void *state, dfaiss_error_t *err);
 void request_turn_end(server_t *server, request_t *request);
+/* Is that what a client may ask? */
+bool request_takes(uint32_t kind);
 /* A message of a client arrived. Takes over body and bulk. */
 void request_on_message(server_t *server, transport_message_t *message);
 /* Answers a message of a client that is not there: its source, kind and correlation are. */
@@ -326,8 +328,8 @@ CHECKED dfaiss_status_t outside_open(server_t *server, dfaiss_error_t *err);
 void outside_close(server_t *server);
 /* Takes what they ask, and gives them what was answered. */
 bool outside_advance(server_t *server);
-/* None of them is left, and none can come. */
-bool outside_quiet(const server_t *server);
+/* There is a client that may ask, or one may come. */
+bool clients_left(const server_t *server);
 /* The answer of a server to what one of them has asked. */
 void outside_on_answer(server_t *server, transport_message_t *message);
 /* Bytes that went to them and came from them. */

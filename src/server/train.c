@@ -39,7 +39,7 @@ hosted_t *training_index(server_t *server, const char *index, uint64_t number) {
 }
 
 bool training_wanted(const server_t *server, const hosted_t *hosted) {
-    return hosted && transport_clients_gone(server->transport) < transport_clients(server->transport);
+    return hosted && clients_left(server);
 }
 
 dfaiss_status_t training_index_gone(const char *index, dfaiss_error_t *err) {

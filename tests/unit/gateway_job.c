@@ -18,12 +18,16 @@ enum { SERVERS = 3, PATIENCE = 20 /* seconds until a test has failed */ };
 
 /* ---- the servers ---- */
 
+static bool takes(uint32_t kind) {
+    return kind == MESSAGE_ADD || kind == MESSAGE_SEARCH || kind == MESSAGE_TRAIN;
+}
+
 static dfaiss_status_t forward(void *context, int server, const transport_message_t *message, transport_done_t *done, void *done_context,
                                dfaiss_error_t *err) {
     test_gateway_t *test = context;
     (void)err;
     assert_in_range(server, 0, SERVERS - 1);
-    assert_true(message_is_request(message->kind));
+    assert_true(takes(message->kind));
     echo_t *echo = calloc(1, sizeof *echo);
     bytes_writer_t body = {0};
     assert_non_null(echo);
@@ -53,9 +57,11 @@ static bool answer(test_gateway_t *test) {
 
 static void *run(void *context) {
     test_gateway_t *test = context;
+    dfaiss_error_t reason = {0};
+    (void)error_set(&reason, DFAISS_ERR_STATE, "", "the servers were shut down");
     while (!test->ending) {
         if (test->closing)
-            gateway_close(test->gateway);
+            gateway_close(test->gateway, &reason, test->at_once);
         bool something = gateway_advance(test->gateway) | answer(test);
         test->quiet = gateway_quiet(test->gateway);
         test->clients = gateway_clients(test->gateway);
@@ -71,7 +77,8 @@ void test_gateway_start(test_gateway_t *test, gateway_limits_t limits) {
     *test = (test_gateway_t){0};
     check_make_folder(test->folder, sizeof test->folder);
     snprintf(test->path, sizeof test->path, "%s/listen", test->folder);
-    gateway_options_t options = {.listen_file = test->path, .servers = SERVERS, .lead = 1, .limits = limits, .forward = forward, .context = test};
+    gateway_options_t options = {
+        .listen_file = test->path, .servers = SERVERS, .lead = 1, .limits = limits, .takes = takes, .forward = forward, .context = test};
     assert_ok(gateway_open(&options, &test->gateway, &error), error);
     assert_ok(gateway_publish(test->gateway, &error), error);
     assert_int_equal(pthread_create(&test->thread, NULL, run, test), 0);

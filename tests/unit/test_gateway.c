@@ -203,6 +203,24 @@ static void clients_are_told_of_the_end(void **state) {
     test_gateway_stop(&test);
 }
 
+/* Where the servers stop, what is under way is not waited for. */
+static void clients_are_told_of_a_stop_at_once(void **state) {
+    test_gateway_t test;
+    transport_message_t message;
+    dfaiss_error_t error;
+    (void)state;
+    test_gateway_start(&test, gateway_usual_limits());
+    remote_t *busy = connected(&test);
+    test.silent = true;
+    assert_ok(remote_send(busy, 0, MESSAGE_SEARCH, 5, "x", 1, NULL, 0, NULL, NULL, &error), error);
+    usleep(50000);
+    test.at_once = true;
+    test.closing = true;
+    assert_fails(test_gateway_wait(busy, &message, &error), DFAISS_ERR_STATE, error, "the servers were shut down");
+    remote_destroy(busy);
+    test_gateway_stop(&test);
+}
+
 static void a_gateway_that_is_gone_is_named(void **state) {
     test_gateway_t test;
     listen_file_t file;
@@ -507,6 +525,7 @@ int main(void) {
         cmocka_unit_test(clients_do_not_get_each_others_answers),
         cmocka_unit_test(a_client_that_dies_leaves_nothing),
         cmocka_unit_test(clients_are_told_of_the_end),
+        cmocka_unit_test(clients_are_told_of_a_stop_at_once),
         cmocka_unit_test(a_gateway_that_is_gone_is_named),
         cmocka_unit_test(a_wrong_token_gets_no_further),
         cmocka_unit_test(other_versions_are_told),

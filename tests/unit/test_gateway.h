@@ -22,6 +22,7 @@ typedef struct test_gateway {
     echo_t *echoes;      /* answers that are due; of the thread alone */
     atomic_bool silent;  /* servers answer nothing for now */
     atomic_bool closing; /* the gateway is to close */
+    atomic_bool at_once; /* whatever is under way */
     atomic_bool ending;
     atomic_bool quiet; /* nobody is connected, nothing under way */
     atomic_int clients;
