@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# benchmark.sh: the benchmark runs to its end on few vectors. What it measures there says nothing; that all of it is measured is what counts.
+# benchmark.sh: the benchmarks run to their end on few vectors. What they measure there says nothing; that all of it is measured is what counts.
 set -eu
 # shellcheck source-path=SCRIPTDIR source=acceptance.sh
 . "$(dirname "$0")/acceptance.sh"
@@ -12,3 +12,9 @@ for word in "queries/s" "p50, us" "p99, us" "recall@10" "ingest, vectors/s" "mem
     expect_output "$word"
 done
 [ -s results.json ] || fail "no results.json"
+
+run 0 "$project/benchmarks/checkpoint.sh" --programs "$tools" --kind flat ivf_simple --mib 8 --rounds 2 --storage . --json checkpoint.json
+for word in "plain/save" "plain/load" "peak/index" flat ivf_simple; do
+    expect_output "$word"
+done
+[ -s checkpoint.json ] || fail "no checkpoint.json"
