@@ -215,13 +215,15 @@ static dfaiss_status_t checksum_opened(int descriptor, const char *path, uint64_
         if (got <= 0)
             break;
         XXH3_64bits_update(state, piece, (size_t)got);
-        content_sum_add(&found, total, piece, (size_t)got);
+        if (sum)
+            content_sum_add(&found, total, piece, (size_t)got);
         total += (uint64_t)got;
     }
     if (status == DFAISS_OK) {
         *checksum = XXH3_64bits_digest(state);
         *bytes = total;
-        *sum = found;
+        if (sum)
+            *sum = found;
     }
     free(piece);
     XXH3_freeState(state);
@@ -238,6 +240,5 @@ dfaiss_status_t file_checksum_and_sum(const char *path, uint64_t *checksum, uint
 }
 
 dfaiss_status_t file_checksum(const char *path, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err) {
-    content_sum_t sum;
-    return file_checksum_and_sum(path, checksum, bytes, &sum, err);
+    return file_checksum_and_sum(path, checksum, bytes, NULL, err);
 }

@@ -37,7 +37,7 @@ CHECKED dfaiss_status_t file_remove_tree(const char *path, dfaiss_error_t *err);
 /* The XXH3 64-bit checksum and the size of a file's bytes, read in pieces. */
 CHECKED dfaiss_status_t file_checksum(const char *path, uint64_t *checksum, uint64_t *bytes, dfaiss_error_t *err);
 
-/* The same, and the sum over its content (base/content_sum.h) for comparison with what was meant to be written. */
+/* The same, and the sum over its content (base/content_sum.h; NULL: not wanted) for comparison with what was meant to be written. */
 CHECKED dfaiss_status_t file_checksum_and_sum(const char *path, uint64_t *checksum, uint64_t *bytes, content_sum_t *sum, dfaiss_error_t *err);
 
 #endif

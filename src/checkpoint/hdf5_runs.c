@@ -5,7 +5,8 @@
 
 enum {
     BUFFER_BYTES = 4 << 20,
-    GAP_BYTES = 16 << 10 /* are read along, since asking once more takes longer */
+    GAP_BYTES = 16 << 10, /* are read along, since asking once more takes longer */
+    DIRECT_PART = 32      /* what is larger than one part in so many of the buffer passes it by */
 };
 
 dfaiss_status_t hdf5_runs_start(hdf5_runs_t *runs, hdf5_dataset_t *dataset, const row_run_t *ranges, int64_t count) {
@@ -44,7 +45,7 @@ static dfaiss_status_t fill(hdf5_runs_t *runs) {
 
 dfaiss_status_t hdf5_runs_get(hdf5_runs_t *runs, void *to) {
     const row_run_t *run = &runs->runs[runs->next];
-    if (run->count > runs->capacity / 2) {
+    if (run->count > runs->capacity / DIRECT_PART) {
         TRY(hdf5_dataset_read(&runs->dataset, run->first, run->count, to));
     } else if (run->count > 0) {
         if (run->first < runs->held_first || run->first + run->count > runs->held_end)
