@@ -5,6 +5,7 @@
 #   slurm.sh start FOLDER NODES    starts it and waits until the nodes are idle; afterwards SLURM_CONF=FOLDER/slurm.conf
 #   slurm.sh stop FOLDER           ends its jobs and its daemons
 #   slurm.sh lose FOLDER NODE      the node is gone: its daemon and what runs there are killed, and Slurm notices
+#   slurm.sh regain FOLDER NODE    the node is back
 #
 # Exit code 77 where Slurm is not installed. Of a machine with a Slurm of its own nothing is touched.
 set -euo pipefail
@@ -102,6 +103,11 @@ start() {
         mkdir -p "$folder/spool.n$i" "$folder/tmp.n$i"
         slurmd -N "n$i" || fail "slurmd of n$i does not start"
     done
+    wait_for_nodes
+}
+
+wait_for_nodes() {
+    local i
     for ((i = 0; i < 300; i++)); do
         [ "$(sinfo -h -t idle -o %D 2> /dev/null)" != "$nodes" ] || return 0
         sleep 0.1
@@ -154,8 +160,15 @@ lose() {
     scontrol update "NodeName=$node" State=DOWN Reason=lost
 }
 
+regain() {
+    nodes=$(sinfo -h -N -o %N | wc -l)
+    slurmd -N "$1" || fail "slurmd of $1 does not start"
+    # A node that says that it is there comes back by itself (ReturnToService), or does not need to.
+    wait_for_nodes
+}
+
 [ $# -ge 2 ] || {
-    say "usage: slurm.sh start|stop|lose FOLDER ..."
+    say "usage: slurm.sh start|stop|lose|regain FOLDER ..."
     exit 2
 }
 folder=$2
@@ -168,4 +181,5 @@ start)
     ;;
 stop) stop ;;
 lose) lose "$3" ;;
+regain) regain "$3" ;;
 esac
