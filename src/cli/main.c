@@ -31,6 +31,7 @@ static const command_t commands[] = {
     {"inspect", "list the indexes of a storage, and verify their files", false, command_inspect},
     {"drop", "remove an index", false, command_drop},
     {"export", "write a saved index as files of plain faiss", false, command_export},
+    {"import", "make an index of files of plain faiss", false, command_import},
     {"gc", "remove what dead jobs have left in a storage", false, command_gc},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -32,6 +32,7 @@ command_function_t command_inspect;
 command_function_t command_drop;
 command_function_t command_export;
 command_function_t command_gc;
+command_function_t command_import;
 command_function_t command_version;
 
 #endif
