@@ -16,7 +16,7 @@
 #include "checkpoint/manifest.h"
 #include "cli/arguments.h"
 #include "cli/inspect_print.h"
-#include "cli/progress.h"
+#include "cli/inspect_verify.h"
 #include "cli/report.h"
 #include "config/index_name.h"
 
@@ -28,10 +28,10 @@ static const struct argp_option options_table[] = {
 typedef struct inspection {
     const char *storage;
     bool verify;
-    int64_t damages;
+    int64_t damages;      /* files */
     dfaiss_error_t first; /* the first damage */
     progress_t *progress;
-    uint64_t bytes, read; /* of the index at hand: all, and verified so far */
+    inspect_verdicts_t *verdicts; /* of the index at hand */
 } inspection_t;
 
 static dfaiss_status_t set_option(void *context, const argument_t *argument, dfaiss_error_t *err) {
@@ -58,40 +58,31 @@ static dfaiss_status_t append(json_t *array, json_t *item, dfaiss_error_t *err) 
 }
 
 static dfaiss_status_t add_damage(inspection_t *inspection, json_t *damaged, json_t *generation, const dfaiss_error_t *damage, dfaiss_error_t *err) {
-    if (inspection->damages++ == 0)
+    if (inspection->first.code == DFAISS_OK)
         inspection->first = *damage;
     json_t *item =
         json_pack("{s:o, s:o, s:o}", "generation", generation, "file", report_text_json(damage->where), "text", report_text_json(damage->text));
     return append(damaged, item, err);
 }
 
-/* Size alone, or every byte. */
-static dfaiss_status_t check_file(const inspection_t *inspection, const char *index, const manifest_file_t *file, dfaiss_error_t *damage) {
-    return inspection->verify ? manifest_verify_file(inspection->storage, index, file, damage)
-                              : manifest_check_size(inspection->storage, index, file, damage);
-}
-
 /* The files of a part. *complete becomes false where one is damaged. */
-static dfaiss_status_t check_part(inspection_t *inspection, const char *index, int64_t generation, const manifest_part_t *part, json_t *damaged,
-                                  bool *complete, dfaiss_error_t *err) {
+static dfaiss_status_t check_part(inspection_t *inspection, int64_t generation, const manifest_part_t *part, json_t *damaged, bool *complete,
+                                  dfaiss_error_t *err) {
     for (int64_t i = 0; i < part->file_count; i++) {
-        const manifest_file_t *file = &part->files[i];
-        dfaiss_error_t damage;
-        if (check_file(inspection, index, file, &damage) != DFAISS_OK) {
+        const dfaiss_error_t *damage = inspect_verdict(inspection->verdicts, &part->files[i]);
+        if (damage) {
             *complete = false;
-            TRY(add_damage(inspection, damaged, json_integer(generation), &damage, err));
+            TRY(add_damage(inspection, damaged, json_integer(generation), damage, err));
         }
-        inspection->read += file->bytes;
-        progress_update(inspection->progress, "verify", (double)inspection->read / (double)inspection->bytes);
     }
     return DFAISS_OK;
 }
 
-static dfaiss_status_t add_generation(inspection_t *inspection, const char *index, const manifest_generation_t *generation, json_t *generations,
-                                      json_t *damaged, dfaiss_error_t *err) {
+static dfaiss_status_t add_generation(inspection_t *inspection, const manifest_generation_t *generation, json_t *generations, json_t *damaged,
+                                      dfaiss_error_t *err) {
     bool complete = true;
     for (int64_t i = 0; i < generation->part_count; i++)
-        TRY(check_part(inspection, index, generation->number, &generation->parts[i], damaged, &complete, err));
+        TRY(check_part(inspection, generation->number, &generation->parts[i], damaged, &complete, err));
     return append(generations,
                   json_pack("{s:I, s:b, s:i, s:I, s:I, s:I}", "number", (json_int_t)generation->number, "complete", (int)complete, "servers",
                             generation->servers, "vectors", (json_int_t)generation->vectors, "buffered", (json_int_t)generation->buffered, "bytes",
@@ -148,11 +139,14 @@ static dfaiss_status_t add_unnamed(const manifest_t *manifest, const char *folde
 static dfaiss_status_t add_manifest(inspection_t *inspection, const char *index, const manifest_t *manifest, json_t *generations, json_t *damaged,
                                     dfaiss_error_t *err) {
     char folder[PATH_MAX];
-    inspection->bytes = inspection->read = 0;
-    for (int64_t i = 0; i < manifest->count; i++)
-        inspection->bytes += manifest_generation_bytes(&manifest->generations[i]);
-    for (int64_t i = 0; i < manifest->count; i++)
-        TRY(add_generation(inspection, index, &manifest->generations[i], generations, damaged, err));
+    TRY(inspect_verify(inspection->storage, manifest, inspection->verify, inspection->progress, &inspection->verdicts, err));
+    inspection->damages += inspect_damaged(inspection->verdicts);
+    dfaiss_status_t status = DFAISS_OK;
+    for (int64_t i = 0; status == DFAISS_OK && i < manifest->count; i++)
+        status = add_generation(inspection, &manifest->generations[i], generations, damaged, err);
+    inspect_verdicts_destroy(inspection->verdicts);
+    inspection->verdicts = NULL;
+    TRY(status);
     TRY(manifest_index_path(inspection->storage, index, folder, sizeof folder, err));
     return add_unnamed(manifest, folder, generations, err);
 }
@@ -165,8 +159,10 @@ static dfaiss_status_t add_index(inspection_t *inspection, const char *index, js
     manifest_t manifest = {0};
     dfaiss_error_t damage;
     dfaiss_status_t status = manifest_read(inspection->storage, index, &manifest, &damage);
-    if (status == DFAISS_ERR_CHECKPOINT)
+    if (status == DFAISS_ERR_CHECKPOINT) {
+        inspection->damages++;
         return add_damage(inspection, damaged, json_null(), &damage, err);
+    }
     if (status != DFAISS_OK) {
         if (err)
             *err = damage;

@@ -75,3 +75,20 @@ expect_output "index news is removed from st"
 run 0 "$dfaiss" drop --storage st --index a-name-that-is-longer-than-its-column --json
 expect_object '{"index": "a-name-that-is-longer-than-its-column", "dropped": true}'
 expect_fail 2 ERR_NOT_FOUND "there is no index news" drop --storage st --index news
+
+# A file that generations share counts once, and each of them is incomplete without it.
+make_index st shared
+mkdir st/shared/g000004
+echo "shard one" > st/shared/g000004/shard-0000.h5
+one=$(make_part 0 g000003/shard-0000.h5) two=$(make_part 1 g000003/shard-0001.h5)
+make_manifest st shared "$(make_generation 3 123456 "$one" "$two"), $(make_generation 4 185184 "$(make_part 0 g000003/shard-0000.h5 g000004/shard-0000.h5)" "$two")"
+run 0 "$dfaiss" inspect --storage st --index shared --verify --json
+expect_output '{"number": 4, "complete": true, "servers": 2, "vectors": 185184, "buffered": 56, "bytes": 30}'
+echo "shard 2wo" > st/shared/g000003/shard-0001.h5
+run 3 "$dfaiss" inspect --storage st --index shared --verify --json
+expect_output '{"number": 3, "complete": false, '
+expect_output '{"number": 4, "complete": false, '
+expect_one_line "st/shared/g000003/shard-0001.h5 is damaged: expected checksum"
+echo "shard 1" > st/shared/g000003/shard-0000.h5
+run 3 "$dfaiss" inspect --storage st --index shared --verify
+expect_one_line "2 files are damaged, the first of them: st/shared/g000003/shard-0000.h5 is damaged: expected 10 bytes"
