@@ -83,7 +83,7 @@ refuse 3 ERR_DATA "twice.ibin" --config flat.json --data data/base.fbin --ids tw
 refuse 2 ERR_NOT_FOUND "the storage st does not exist" --append --data data/base.fbin
 make_index st old
 refuse 2 ERR_NOT_FOUND "there is no index new" --append --data data/base.fbin
-expect_fail 2 ERR_EXISTS "holds an index old already: give --overwrite or --append" build --storage st --index old --config flat.json --data data/base.fbin
+expect_fail 2 ERR_EXISTS "holds an index old already: give --overwrite, --append or --resume" build --storage st --index old --config flat.json --data data/base.fbin
 expect_fail 2 ERR_CONFIG "metric differs from that of the index old" \
     build --storage st --index old --append --config flat.json --data data/base.fbin
 expect_fail 3 ERR_DATA "the index old expects dim 16" build --storage st --index old --append --data wide/base.fbin
