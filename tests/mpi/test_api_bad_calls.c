@@ -110,7 +110,7 @@ static void test_unknown_indexes(void **state) {
     assert_fails(dfaiss_train_start(client, "nowhere", &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_flush(client, "nowhere", &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_get_state(client, "nowhere", &index_state, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
-    assert_fails(dfaiss_wait_state(client, "nowhere", DFAISS_TRAINED, 1, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
+    assert_fails(dfaiss_wait_state(client, "nowhere", DFAISS_TRAINED, 60, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_get_ids(client, "nowhere", &ids, &number, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_get_centroids(client, "nowhere", 0, &centroids, &lists, &dim, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
     assert_fails(dfaiss_set_nprobe(client, "nowhere", 3, &job.error), DFAISS_ERR_NOT_FOUND, job.error, "nowhere");
@@ -166,7 +166,7 @@ static void test_what_an_untrained_index_cannot_do(void **state) {
     api_add(index, base, DIM, 0, 20, 10);
     /* Fewer vectors than lists. */
     assert_fails(dfaiss_train(job.client, index, &job.error), DFAISS_ERR_CONFIG, job.error, "20");
-    assert_fails(dfaiss_wait_state(job.client, index, DFAISS_TRAINED, 0.1, &job.error), DFAISS_ERR_TIMEOUT, job.error, index);
+    assert_fails(dfaiss_wait_state(job.client, index, DFAISS_TRAINED, 2, &job.error), DFAISS_ERR_TIMEOUT, job.error, index);
     assert_int_equal(api_state(index), DFAISS_NOT_TRAINED);
     api_check_exact(index, false, base, 20, DIM, base, 3, K);
     /* Enough: what failed before is forgotten. */
