@@ -144,6 +144,24 @@ static void long_lines_are_put_together(void **state) {
     assert_ok(metadata_file_check(fixture->path, LINES, &fixture->error), fixture->error);
 }
 
+static void lines_are_passed_over(void **state) {
+    fixture_t *fixture = *state;
+    const char *text = "{\"a\": 0}\nno object\r\n{\"a\": 2}\n";
+    metadata_file_t *file = NULL;
+    bytes_writer_t out = {0};
+    uint64_t end = 0;
+    write_text(fixture, text, strlen(text));
+    assert_ok(metadata_file_open(fixture->path, &file, &fixture->error), fixture->error);
+    assert_ok(metadata_file_skip(file, 0, &fixture->error), fixture->error);
+    assert_ok(metadata_file_skip(file, 2, &fixture->error), fixture->error);
+    assert_ok(metadata_file_read(file, 1, &out, &end, &fixture->error), fixture->error);
+    assert_int_equal(end, 8);
+    assert_memory_equal(out.data, "{\"a\": 2}", 8);
+    assert_fails(metadata_file_skip(file, 1, &fixture->error), DFAISS_ERR_DATA, fixture->error, "meta.jsonl ends after line 3");
+    bytes_writer_destroy(&out);
+    metadata_file_close(file);
+}
+
 /* A first line, and a second of `size` bytes. */
 static void write_long_line(fixture_t *fixture, size_t size, const char *end) {
     FILE *stream = fopen(fixture->path, "wb");
@@ -189,7 +207,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FILES_TEST(lines_are_checked),           FILES_TEST(zero_bytes_are_refused),      FILES_TEST(missing_files_are_refused),
         FILES_TEST(lines_come_without_newlines), FILES_TEST(long_lines_are_put_together), FILES_TEST(endless_lines_are_refused),
-        FILES_TEST(real_metadata_reads),
+        FILES_TEST(lines_are_passed_over),       FILES_TEST(real_metadata_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
