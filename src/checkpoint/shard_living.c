@@ -36,15 +36,23 @@ static dfaiss_status_t write_living(hdf5_file_t *file, const shard_content_t *co
 
 /* ---- rows of earlier files ---- */
 
-/* The next of these from `row` on that was removed, and was there when the file before was written, as far as that is known. */
+/* Bits of rows 64 * number and on that were removed, and were there when the file before was written, as far as that is known. */
+static uint64_t removed_word(const shard_content_t *content, int64_t number) {
+    const kept_rows_t *kept = content->kept;
+    const bitmap_t *known = kept->start.known ? kept->start.known : kept->bits;
+    return (known ? bitmap_word(known, number) : ~(uint64_t)0) & ~bitmap_word(content->living, number);
+}
+
+/* The next of these rows from `row` on. */
 static int64_t next_removed(const shard_content_t *content, int64_t row) {
-    const kept_start_t *start = &content->kept->start;
-    for (; row < start->row; row++) {
-        bool known = start->known ? bitmap_get(start->known, row) : kept_rows_has(content->kept, row);
-        if (known && !bitmap_get(content->living, row))
+    int64_t end = content->kept->start.row;
+    while (row < end) {
+        uint64_t word = removed_word(content, row / 64) & ~(uint64_t)0 << (row % 64);
+        row = word ? row / 64 * 64 + __builtin_ctzll(word) : row / 64 * 64 + 64;
+        if (word)
             break;
     }
-    return row;
+    return row < end ? row : end;
 }
 
 static int64_t count_removed(const shard_content_t *content) {

@@ -6,6 +6,7 @@
 #include "test_shard_rows.h"
 
 #include <limits.h>
+#include <math.h>
 
 #include "base/file.h"
 #include "checkpoint/generation.h"
@@ -305,7 +306,7 @@ static inline void world_search(shard_t *shard, const float *query, int64_t k, t
     shard_search_destroy(search);
 }
 
-/* Both find the same. */
+/* Both find the same, but for what another way of scanning leaves in the last bits. */
 static inline void world_check_answers(const world_t *world, shard_t *shard) {
     enum { K = 10, QUERIES = 8 };
     for (int query = 0; query < QUERIES; query++) {
@@ -315,7 +316,7 @@ static inline void world_check_answers(const world_t *world, shard_t *shard) {
         world_search(world->shard, vector, K, &hits);
         world_search(shard, vector, K, &others);
         for (int i = 0; i < K; i++)
-            assert_true(hits.scores[i] == others.scores[i] || (hits.ids[i] < 0 && others.ids[i] < 0));
+            assert_true(hits.ids[i] < 0 ? others.ids[i] < 0 : fabsf(hits.scores[i] - others.scores[i]) <= 1e-5f * (1 + fabsf(hits.scores[i])));
         free(hits.ids);
         free(others.ids);
     }
