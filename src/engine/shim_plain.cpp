@@ -116,7 +116,7 @@ struct graph_aside {
 
 void check_scalar(const faiss::ScalarQuantizer &sq, const faiss::Index *index, size_t code_size) {
     using Quantizer = faiss::ScalarQuantizer;
-    check_that(sq.d == size_t(index->d) && sq.code_size == code_size, "the scalar quantizer");
+    check_that(sq.d == size_t(index->d) && sq.code_size == code_size && code_size == Quantizer(sq.d, sq.qtype).code_size, "the scalar quantizer");
     const bool uniform = sq.qtype == Quantizer::QT_8bit_uniform || sq.qtype == Quantizer::QT_4bit_uniform;
     const bool ranged = sq.qtype == Quantizer::QT_8bit || sq.qtype == Quantizer::QT_6bit || sq.qtype == Quantizer::QT_4bit;
     if (index->is_trained && (uniform || ranged))
