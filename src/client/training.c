@@ -92,15 +92,21 @@ static double time_left(double timeout, int64_t begin) {
     return timeout > 0 ? timeout - (double)(clock_nanoseconds() - begin) * 1e-9 : 0;
 }
 
-/* The time left bounds each look too, since servers may not answer, and the last look comes before its end. */
+/* The time left bounds each look too, since servers may not answer, and the last look comes before its end. Where it comes too late for an answer,
+ * the state that was seen before is told. */
 static dfaiss_status_t wait_state(dfaiss_client_t *client, const char *index, dfaiss_state_t wanted, double timeout, dfaiss_error_t *err) {
     enum { REST = 1000000, LONGEST_REST = 50000000 };
     int64_t begin = clock_nanoseconds(), pause = REST;
     dfaiss_state_t state;
     double left = timeout;
+    bool known = false;
     do {
         dfaiss_error_t failure = {0};
-        TRY(ask_state(client, index, left, &state, &failure, err));
+        dfaiss_status_t status = ask_state(client, index, left, &state, &failure, err);
+        if (status == DFAISS_ERR_TIMEOUT && known && time_left(timeout, begin) * 1e9 <= REST && timeout > 0)
+            break;
+        TRY(status);
+        known = true;
         if (state >= wanted)
             return DFAISS_OK;
         if (failure.code != DFAISS_OK && state != DFAISS_TRAINING) {

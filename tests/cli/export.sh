@@ -46,7 +46,7 @@ expect_without() {
 for name in flat ivf_simple ivfsq knnlm factory; do
     metric=$(sed 's/.*"metric":"\([a-z0-9]*\)".*/\1/' "$name.json")
     data=data
-    [ "$metric" = l2 ] || data=dot
+    [ "$metric" = l2 ] || data="dot"
     build 2 "$name" --data $data/base.fbin --metadata meta.jsonl
     build 2 "$name" --data $data/query.fbin --append
     run 0 "$dfaiss" remove --storage st --index "$name" --ids removed.ibin --threads 1

@@ -128,7 +128,7 @@ static void test_states(void **state) {
     api_add("states", base, DIM, 0, n, 20);
     assert_state("states", DFAISS_NOT_TRAINED);
     wait_for("states", DFAISS_NOT_TRAINED);
-    assert_fails(dfaiss_wait_state(job.client, "states", DFAISS_TRAINED, 0.05, &job.error), DFAISS_ERR_TIMEOUT, job.error, "NOT_TRAINED");
+    assert_fails(dfaiss_wait_state(job.client, "states", DFAISS_TRAINED, 2, &job.error), DFAISS_ERR_TIMEOUT, job.error, "NOT_TRAINED");
     assert_fails(dfaiss_flush(job.client, "states", &job.error), DFAISS_ERR_STATE, job.error, "states");
     api_check_exact("states", false, base, n, DIM, base, 10, K);
     assert_ok(dfaiss_train(job.client, "states", &job.error), job.error);
@@ -288,7 +288,7 @@ static void work_while_training(const char *config) {
     assert_state("busy", DFAISS_TRAINING);
     assert_fails(dfaiss_train(job.client, "busy", &job.error), DFAISS_ERR_STATE, job.error, "being trained");
     assert_fails(dfaiss_flush(job.client, "busy", &job.error), DFAISS_ERR_STATE, job.error, "busy");
-    assert_fails(dfaiss_wait_state(job.client, "busy", DFAISS_TRAINED, 0.05, &job.error), DFAISS_ERR_TIMEOUT, job.error, "TRAINING");
+    assert_fails(dfaiss_wait_state(job.client, "busy", DFAISS_TRAINED, 2, &job.error), DFAISS_ERR_TIMEOUT, job.error, "TRAINING");
     api_add("busy", base, DIM, 600, 300, 10);
     for (int i = 0; i < 50; i++)
         api_check_exact("busy", false, base, 900, DIM, base + i * DIM, 1, K);
@@ -448,7 +448,7 @@ static void test_training_by_itself(void **state) {
                true);
     api_add("self", base, DIM, 0, due - 1, 9);
     /* Servers have told how many they hold when these have been answered, and that it is not enough. */
-    assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINING, 0.1, &job.error), DFAISS_ERR_TIMEOUT, job.error, "NOT_TRAINED");
+    assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINING, 2, &job.error), DFAISS_ERR_TIMEOUT, job.error, "NOT_TRAINED");
     assert_int_equal(trainings(&vectors), 0);
     make("no-success");
     api_add("self", base, DIM, due - 1, 1, 1);
@@ -458,7 +458,7 @@ static void test_training_by_itself(void **state) {
     /* It is not tried again and again, but when there are twice as many vectors. */
     take_away("no-success");
     api_add("self", base, DIM, due, due - 1, 11);
-    assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINED, 0.1, &job.error), DFAISS_ERR_FAISS, job.error, "vectors fails");
+    assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINED, 2, &job.error), DFAISS_ERR_FAISS, job.error, "vectors fails");
     assert_int_equal(trainings(&vectors), 1);
     api_add("self", base, DIM, 2 * due - 1, 1, 1);
     while (api_state("self") == DFAISS_NOT_TRAINED)
@@ -481,7 +481,7 @@ static void test_local_training_by_itself(void **state) {
                " \"training\": \"local\"}",
                true);
     api_add("self", base, DIM, 0, all - job.servers, 1);
-    assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINING, 0.05, &job.error), DFAISS_ERR_TIMEOUT, job.error, "NOT_TRAINED");
+    assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINING, 2, &job.error), DFAISS_ERR_TIMEOUT, job.error, "NOT_TRAINED");
     api_add("self", base, DIM, all - job.servers, job.servers, 1);
     wait_for("self", DFAISS_TRAINED);
     assert_int_equal(trainings(&vectors), job.servers);
