@@ -109,7 +109,7 @@ static dfaiss_status_t work(dfaiss_client_t *client, void *context, dfaiss_error
     dataset_t *dataset;
     job->client = client;
     TRY(bench_open(job->options->data, &dataset, err));
-    bench_deal_t deal = bench_deal(dataset, client_servers(client));
+    bench_deal_t deal = bench_deal(dataset, dfaiss_client_servers(client));
     dfaiss_status_t status = build(job, dataset, &built, err);
     dataset_close(dataset);
     TRY(status);

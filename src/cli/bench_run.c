@@ -273,7 +273,7 @@ static dfaiss_status_t measure_all(bench_t *bench, dfaiss_error_t *err) {
 static dfaiss_status_t bench_as_client(dfaiss_client_t *client, void *context, dfaiss_error_t *err) {
     bench_t *bench = context;
     bench->client = client;
-    bench->servers = client_servers(client);
+    bench->servers = dfaiss_client_servers(client);
     bench->progress = progress_begin(bench->program);
     dfaiss_status_t status = measure_all(bench, err);
     progress_end(bench->progress);

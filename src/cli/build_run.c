@@ -142,7 +142,7 @@ static void note_time(double *seconds, double *since) {
 
 static dfaiss_status_t collect_result(building_t *building, dfaiss_error_t *err) {
     build_result_t *result = building->result;
-    int servers = client_servers(building->client);
+    int servers = dfaiss_client_servers(building->client);
     message_statistics_t *statistics = calloc((size_t)servers, sizeof *statistics);
     if (!statistics)
         return error_memory(err, (size_t)servers * sizeof *statistics, "statistics");

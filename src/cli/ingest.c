@@ -18,7 +18,7 @@ enum {
 /* Rows of a batch: the same for all of a job, so that the server of a row is known. */
 static int64_t batch_rows(const ingest_t *ingest) {
     int64_t rows = BATCH_BYTES / (int64_t)dataset_row_bytes(ingest->dataset);
-    int64_t even = dataset_rows(ingest->dataset) / ((int64_t)client_servers(ingest->client) * BATCHES_A_SERVER);
+    int64_t even = dataset_rows(ingest->dataset) / ((int64_t)dfaiss_client_servers(ingest->client) * BATCHES_A_SERVER);
     rows = rows > BATCH_ROWS_MAX ? BATCH_ROWS_MAX : rows;
     rows = rows > even ? even : rows;
     return rows < 1 ? 1 : rows;
@@ -48,7 +48,7 @@ static dfaiss_status_t locate_not_finite(const ingest_t *ingest, dfaiss_status_t
 
 /* How many rows training draws, over all servers. */
 static dfaiss_status_t sample_rows(const ingest_t *ingest, int64_t *out, dfaiss_error_t *err) {
-    int64_t rows = dataset_rows(ingest->dataset), servers = client_servers(ingest->client), parts = 1, min, max;
+    int64_t rows = dataset_rows(ingest->dataset), servers = dfaiss_client_servers(ingest->client), parts = 1, min, max;
     if (ingest->config->training == CONFIG_TRAINING_local)
         parts = servers;
     engine_template_t *template;
@@ -94,7 +94,7 @@ static dfaiss_status_t add_to_sample(sample_sender_t *sender, int64_t row, dfais
 /* The rows of the sample go to server 0, or with local training each to the server that will hold it. */
 static dfaiss_status_t send_samples(const ingest_t *ingest, const int64_t *rows, int64_t n, dfaiss_error_t *err) {
     bool local = ingest->config->training == CONFIG_TRAINING_local;
-    int servers = client_servers(ingest->client);
+    int servers = dfaiss_client_servers(ingest->client);
     int64_t each = batch_rows(ingest);
     sample_sender_t sender = {.ingest = ingest, .capacity = BATCH_BYTES / (int64_t)dataset_row_bytes(ingest->dataset) + 1};
     sender.block = malloc((size_t)sender.capacity * dataset_row_bytes(ingest->dataset));

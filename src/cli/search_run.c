@@ -112,7 +112,7 @@ static dfaiss_status_t search(searching_t *searching, dfaiss_client_t *client, d
     progress_end(progress);
     searching->result->answers.metadata = searching->metadata.data;
     searching->metadata = (bytes_writer_t){0};
-    searching->result->servers = client_servers(client);
+    searching->result->servers = dfaiss_client_servers(client);
     searching->result->nprobe = searching->options->nprobe ? searching->options->nprobe : searching->input.index.config->nprobe;
     return status;
 }

@@ -11,8 +11,6 @@
 #include "base/inputs.h"
 #include "message/statistics.h"
 
-int client_servers(const dfaiss_client_t *client);
-
 /* Deals out `count` ids in a row: *first is greater than every id that was dealt out before. ERR_ARG where the index has the caller's ids. */
 CHECKED dfaiss_status_t client_reserve_ids(dfaiss_client_t *client, const char *index, int64_t count, int64_t *first, dfaiss_error_t *err);
 

@@ -98,10 +98,6 @@ void dfaiss_client_destroy(dfaiss_client_t *client) {
     free(client);
 }
 
-int client_servers(const dfaiss_client_t *client) {
-    return client->carrier.servers;
-}
-
 int dfaiss_client_servers(const dfaiss_client_t *client) {
     return client->carrier.servers;
 }

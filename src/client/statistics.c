@@ -38,7 +38,7 @@ dfaiss_status_t client_statistics_within(dfaiss_client_t *client, const char *in
         question_hurry(question, seconds);
     dfaiss_status_t status = client_await(client, question, err);
     if (status == DFAISS_OK)
-        status = read_statistics(&question->result, client_servers(client), statistics, err);
+        status = read_statistics(&question->result, dfaiss_client_servers(client), statistics, err);
     question_forget(question);
     return status;
 }
@@ -48,7 +48,7 @@ dfaiss_status_t client_statistics(dfaiss_client_t *client, const char *index, me
 }
 
 static dfaiss_status_t ask_all(dfaiss_client_t *client, const char *index, message_statistics_t **out, dfaiss_error_t *err) {
-    size_t servers = (size_t)client_servers(client);
+    size_t servers = (size_t)dfaiss_client_servers(client);
     message_statistics_t *statistics = calloc(servers, sizeof *statistics);
     if (!statistics)
         return error_memory(err, servers * sizeof *statistics, "statistics");
@@ -75,7 +75,7 @@ dfaiss_status_t dfaiss_get_statistics(dfaiss_client_t *client, const char *index
         TRY(client_check(client, index, err));
     message_statistics_t *told = NULL;
     TRY(ask_all(client, index ? index : "", &told, err));
-    int servers = client_servers(client);
+    int servers = dfaiss_client_servers(client);
     double average = (double)total_rows(told, servers) / servers;
     for (int i = 0; i < servers; i++) {
         statistics[i] = (dfaiss_statistics_t){
@@ -112,7 +112,7 @@ dfaiss_status_t dfaiss_get_ntotal(dfaiss_client_t *client, const char *index, in
             *err = error;
         return status;
     }
-    *ntotal = told ? total_rows(told, client_servers(client)) : 0;
+    *ntotal = told ? total_rows(told, dfaiss_client_servers(client)) : 0;
     free(told);
     return DFAISS_OK;
 }

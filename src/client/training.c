@@ -53,7 +53,7 @@ static dfaiss_status_t first_failure(const message_statistics_t *told, int serve
 /* The state, and the first failure of any server; the status is that of asking, which takes so many seconds at most (0: as other calls). */
 static dfaiss_status_t ask_state(dfaiss_client_t *client, const char *index, double seconds, dfaiss_state_t *state, dfaiss_error_t *failure,
                                  dfaiss_error_t *err) {
-    int servers = client_servers(client);
+    int servers = dfaiss_client_servers(client);
     message_statistics_t *told = calloc((size_t)servers, sizeof *told);
     if (!told)
         return error_memory(err, (size_t)servers * sizeof *told, "statistics");
@@ -151,8 +151,8 @@ dfaiss_status_t dfaiss_get_centroids(dfaiss_client_t *client, const char *index,
     TRY(client_check(client, index, err));
     if (!centroids || !lists || !dim)
         return error_null(err, !centroids ? "centroids" : !lists ? "lists" : "dim");
-    if (server < 0 || server >= client_servers(client))
-        return error_set(err, DFAISS_ERR_ARG, "server", "server is %d; there are servers 0 to %d", server, client_servers(client) - 1);
+    if (server < 0 || server >= dfaiss_client_servers(client))
+        return error_set(err, DFAISS_ERR_ARG, "server", "server is %d; there are servers 0 to %d", server, dfaiss_client_servers(client) - 1);
     message_named_encode(index, &body);
     TRY(client_ask(client, server, MESSAGE_CENTROIDS, &body, NULL, 0, PATIENCE_LONG, &question, err));
     dfaiss_status_t status = message_centroids_decode(&question->result, question->answer.bulk_size, &shape, err);

@@ -192,12 +192,12 @@ static void test_ivf_before_and_after_training(void **state) {
     message_statistics_t statistics[64];
     int64_t rows = 0;
     assert_ok(client_statistics(client, "ivf", statistics, &error), error);
-    for (int server = 0; server < client_servers(client); server++) {
+    for (int server = 0; server < dfaiss_client_servers(client); server++) {
         rows += statistics[server].rows;
         assert_int_equal(statistics[server].buffered, 0);
         assert_int_equal(statistics[server].server, server);
         /* Balanced to within one batch. */
-        assert_true(llabs(statistics[server].rows - 6000 / client_servers(client)) <= 400);
+        assert_true(llabs(statistics[server].rows - 6000 / dfaiss_client_servers(client)) <= 400);
     }
     assert_int_equal(rows, 6000);
     drop("ivf");
@@ -211,7 +211,7 @@ static void test_local_training(void **state) {
     create("local",
            "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}",
            4000);
-    for (int server = 0; server < client_servers(client); server++)
+    for (int server = 0; server < dfaiss_client_servers(client); server++)
         assert_ok(client_sample(client, "local", server, ELEMENT_f32, 400, DIM, base + server * 10 * DIM, &error), error);
     assert_ok(client_train(client, "local", &error), error);
     add("local", base, 0, 4000, 150);
@@ -225,7 +225,7 @@ static void test_local_training(void **state) {
 static void test_failed_training_can_be_repeated(void **state) {
     (void)state;
     float *base = make_vectors(1000, 12);
-    int servers = client_servers(client);
+    int servers = dfaiss_client_servers(client);
     create("again",
            "{\"index_builder_type\": \"ivf_simple\", \"metric\": \"l2\", \"dim\": 24, \"centroids\": 8, \"nprobe\": 8, \"training\": \"local\"}",
            1000);
