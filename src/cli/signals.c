@@ -26,11 +26,8 @@ static atomic_int save_asked, stop_asked, everything_saved, speaks;
 static _Atomic int64_t stopped_at; /* nanoseconds; 0: not yet */
 static double grace_seconds;
 
-/* What there is to say at an end that is not orderly: prepared, since a handler cannot. */
-typedef struct last_words {
-    char line[256], object[320];
-} last_words_t;
-static last_words_t second_signal, too_late;
+/* What there is to say where saving takes too long: prepared, since a handler cannot. */
+static char too_late[256], too_late_object[320];
 static atomic_int as_json;
 
 /* ---- handlers ---- */
@@ -46,15 +43,8 @@ static void put(int to, const char *text) {
     (void)ignored;
 }
 
-static void end_at_once(const last_words_t *words) {
-    if (atomic_load(&everything_saved))
-        _exit(CODE_SAVED);
-    if (atomic_load(&speaks)) {
-        put(STDERR_FILENO, words->line);
-        if (atomic_load(&as_json))
-            put(STDOUT_FILENO, words->object);
-    }
-    _exit(CODE_FAILED);
+static void end_at_once(void) {
+    _exit(atomic_load(&everything_saved) ? CODE_SAVED : CODE_FAILED);
 }
 
 static void set_alarm(double seconds) {
@@ -71,8 +61,9 @@ static void note_stop(int number) {
     int64_t time = now(), before = 0;
     (void)number;
     if (!atomic_compare_exchange_strong(&stopped_at, &before, time)) {
+        /* In silence: it may be the launcher, since another rank has said why the job ends. */
         if (time - before >= one_signal)
-            end_at_once(&second_signal);
+            end_at_once();
         return;
     }
     atomic_store(&stop_asked, 1);
@@ -82,14 +73,22 @@ static void note_stop(int number) {
 
 static void note_alarm(int number) {
     (void)number;
-    end_at_once(&too_late);
+    if (atomic_load(&speaks) && !atomic_load(&everything_saved)) {
+        put(STDERR_FILENO, too_late);
+        if (atomic_load(&as_json))
+            put(STDOUT_FILENO, too_late_object);
+    }
+    end_at_once();
 }
 
 /* ---- taking them ---- */
 
-static void prepare(last_words_t *words, const char *text) {
-    snprintf(words->line, sizeof words->line, "dfaiss: %s\n", text);
-    snprintf(words->object, sizeof words->object, "{\"error\": {\"code\": \"ERR_INTERRUPTED\", \"text\": \"%s\", \"where\": \"\"}}\n", text);
+static void prepare(double grace) {
+    char text[200];
+    snprintf(text, sizeof text, "stopped by a signal, and not saved within the %g seconds of --grace; what was saved before that is as it was",
+             grace);
+    snprintf(too_late, sizeof too_late, "dfaiss: %s\n", text);
+    snprintf(too_late_object, sizeof too_late_object, "{\"error\": {\"code\": \"ERR_INTERRUPTED\", \"text\": \"%s\", \"where\": \"\"}}\n", text);
 }
 
 dfaiss_status_t signals_grace(const argument_t *argument, double *grace, dfaiss_error_t *err) {
@@ -98,16 +97,12 @@ dfaiss_status_t signals_grace(const argument_t *argument, double *grace, dfaiss_
 }
 
 void signals_take(double grace) {
-    char text[200];
     const struct {
         int number;
         void (*handler)(int number);
     } taken[] = {{SIGUSR1, note_save}, {SIGUSR2, note_stop}, {SIGTERM, note_stop}, {SIGALRM, note_alarm}};
     grace_seconds = grace;
-    prepare(&second_signal, "ended by a second signal before it was saved; what was saved before that is as it was");
-    snprintf(text, sizeof text, "stopped by a signal, and not saved within the %g seconds of --grace; what was saved before that is as it was",
-             grace);
-    prepare(&too_late, text);
+    prepare(grace);
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         struct sigaction action = {.sa_handler = taken[i].handler, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);
