@@ -7,10 +7,14 @@
 
 #include "base/random.h"
 
-enum { DIM = 16, ROWS = 2400, MORE = 300, ALL = ROWS + MORE, BATCH = 50, QUERIES = 40, K = 10, SEED = 20261125, MOST = 8 };
+enum { DIM = 16, ROWS = 2400, MORE = 300, ALL = ROWS + MORE, LATE = 200, BATCH = 50, QUERIES = 40, K = 10, SEED = 20261125, MOST = 8 };
 
 /* PROBES: the same, but with a filter more lists are probed where a server finds too little in its own, which depends on how many there are. */
 typedef enum comparing { SAME, PROBES, RECALL, FOUND } comparing_t;
+
+/* How an index can be divided: between any two rows, between the indexes that faiss makes, or not at all, since every server has trained for itself.
+ */
+typedef enum moves { ANYWHERE, BLOBS, PARTS } moves_t;
 
 typedef struct kind {
     const char *name;
@@ -18,21 +22,23 @@ typedef struct kind {
     bool trained;
     bool waits; /* rows wait to be indexed when it is saved */
     comparing_t comparing;
-    bool cut_anywhere; /* its index */
+    moves_t moves;
 } kind_t;
 
 #define COMMON "\"metric\": \"l2\", \"dim\": 16, \"train_num\": 0, \"train_ratio\": 1, \"attributes\": {\"year\": \"int\", \"word\": \"string\"}"
 static const kind_t kinds[] = {
-    {"flat", "{\"index_builder_type\": \"flat\", \"segment_rows\": 1024, " COMMON "}", false, true, SAME, true},
-    {"untrained", "{\"index_builder_type\": \"ivf_simple\", \"centroids\": 16, " COMMON "}", false, true, SAME, true},
-    {"ivf", "{\"index_builder_type\": \"ivf_simple\", \"centroids\": 8, \"nprobe\": 4, " COMMON "}", true, false, PROBES, true},
-    {"exact", "{\"index_builder_type\": \"ivf_simple\", \"centroids\": 16, \"nprobe\": 16, " COMMON "}", true, true, SAME, true},
-    {"pq", "{\"index_builder_type\": \"knnlm\", \"centroids\": 8, \"code_size\": 8, \"nprobe\": 4, " COMMON "}", true, false, PROBES, true},
-    {"pcasq", "{\"faiss_factory\": \"PCA8,SQ8\", " COMMON "}", true, false, SAME, true},
-    {"hnsw", "{\"index_builder_type\": \"hnswsq\", \"store_n\": 16, \"nprobe\": 64, " COMMON "}", true, true, RECALL, true},
-    {"pcahnsw", "{\"faiss_factory\": \"PCA16,HNSW16,Flat\", \"nprobe\": 64, " COMMON "}", true, true, RECALL, true},
-    {"hnswpq", "{\"faiss_factory\": \"HNSW16,PQ8\", \"nprobe\": 64, " COMMON "}", true, false, FOUND, true},
-    {"opaque", "{\"faiss_factory\": \"IVF16,PQ8x4fs\", \"nprobe\": 3, " COMMON "}", true, false, FOUND, false},
+    {"flat", "{\"index_builder_type\": \"flat\", \"segment_rows\": 1024, " COMMON "}", false, true, SAME, ANYWHERE},
+    {"untrained", "{\"index_builder_type\": \"ivf_simple\", \"centroids\": 16, " COMMON "}", false, true, SAME, ANYWHERE},
+    {"ivf", "{\"index_builder_type\": \"ivf_simple\", \"centroids\": 8, \"nprobe\": 4, " COMMON "}", true, false, PROBES, ANYWHERE},
+    {"exact", "{\"index_builder_type\": \"ivf_simple\", \"centroids\": 16, \"nprobe\": 16, " COMMON "}", true, true, SAME, ANYWHERE},
+    {"pq", "{\"index_builder_type\": \"knnlm\", \"centroids\": 8, \"code_size\": 8, \"nprobe\": 4, " COMMON "}", true, false, PROBES, ANYWHERE},
+    {"pcasq", "{\"faiss_factory\": \"PCA8,SQ8\", " COMMON "}", true, false, SAME, ANYWHERE},
+    {"hnsw", "{\"index_builder_type\": \"hnswsq\", \"store_n\": 16, \"nprobe\": 64, " COMMON "}", true, true, RECALL, ANYWHERE},
+    {"pcahnsw", "{\"faiss_factory\": \"PCA16,HNSW16,Flat\", \"nprobe\": 64, " COMMON "}", true, true, RECALL, ANYWHERE},
+    {"hnswpq", "{\"faiss_factory\": \"HNSW16,PQ8\", \"nprobe\": 64, " COMMON "}", true, false, FOUND, ANYWHERE},
+    {"local", "{\"index_builder_type\": \"ivf_simple\", \"training\": \"local\", \"centroids\": 4, \"nprobe\": 4, " COMMON "}", true, true, SAME,
+     PARTS},
+    {"opaque", "{\"faiss_factory\": \"IVF16,PQ8x4fs\", \"nprobe\": 3, " COMMON "}", true, false, FOUND, BLOBS},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -62,7 +68,7 @@ static int64_t row_of(int64_t id) {
 
 /* Some here and there, and a stretch. */
 static bool is_removed(int64_t row) {
-    return row % 11 == 5 || (row >= 300 && row < 700);
+    return row < ALL && (row % 11 == 5 || (row >= 300 && row < 700));
 }
 
 static bool matches(int64_t row) {
@@ -220,6 +226,8 @@ static void build(const kind_t *kind) {
         assert_ok(dfaiss_train(job.client, index, &job.error), job.error);
         assert_ok(dfaiss_flush(job.client, index, &job.error), job.error);
     }
+    /* What comes afterwards is in a second file. */
+    assert_ok(dfaiss_save_index(job.client, index, NULL, &job.error), job.error);
     add(index, ROWS, MORE);
     remove_some(index);
     if (!kind->waits)
@@ -229,10 +237,20 @@ static void build(const kind_t *kind) {
     assert_ok(dfaiss_save_index(job.client, index, NULL, &job.error), job.error);
 }
 
+/* Of kinds that are much like another one a few numbers are enough. */
+static bool is_tried(const kind_t *kind, int servers) {
+    static const char *const everywhere[] = {"flat", "ivf", "hnsw", "opaque"};
+    for (size_t i = 0; i < sizeof everywhere / sizeof *everywhere; i++)
+        if (strcmp(kind->name, everywhere[i]) == 0)
+            return true;
+    return servers == 3 || servers == 8;
+}
+
 static void saves(void **state) {
     (void)state;
     for (int i = 0; i < KINDS; i++)
-        build(&kinds[i]);
+        if (is_tried(&kinds[i], job.servers))
+            build(&kinds[i]);
 }
 
 static int run_save(void) {
@@ -248,7 +266,7 @@ static void expect_balance(const kind_t *kind, const char *index) {
     assert_ok(dfaiss_get_statistics(job.client, index, statistics, &job.error), job.error);
     for (int i = 0; i < job.servers; i++) {
         double most = kind->comparing <= PROBES ? 1.01 * average + 40 : 1.13 * average + 80;
-        if (kind->cut_anywhere && (double)statistics[i].vectors > most)
+        if (kind->moves == ANYWHERE && (double)statistics[i].vectors > most)
             fail_msg("index %s: server %d of %d has %lld vectors, %.1f are the average", index, i, job.servers, (long long)statistics[i].vectors,
                      average);
     }
@@ -271,6 +289,10 @@ static void check_loaded(const kind_t *kind, int saved_by) {
     char index[64];
     int number = (int)(kind - kinds), saver = number_of(saved_by);
     name_index(kind, saved_by, index);
+    if (kind->moves == PARTS && job.servers < saved_by) {
+        assert_fails(dfaiss_load_index(job.client, index, NULL, false, &job.error), DFAISS_ERR_UNSUPPORTED, job.error, "training \"local\"");
+        return;
+    }
     assert_ok(dfaiss_load_index(job.client, index, NULL, false, &job.error), job.error);
     assert_int_equal(api_ntotal(index), living());
     search(index, NULL, &found);
@@ -287,7 +309,7 @@ static void check_loaded(const kind_t *kind, int saved_by) {
         assert_int_equal(api_state(index), DFAISS_TRAINED);
         search(index, NULL, &found);
         compare(kind, index, &answers[number][saver], &found);
-    } else if (kind->cut_anywhere && strcmp(kind->name, "untrained") == 0) {
+    } else if (kind->moves == ANYWHERE && strcmp(kind->name, "untrained") == 0) {
         assert_int_equal(api_state(index), DFAISS_NOT_TRAINED);
     }
 }
@@ -296,7 +318,8 @@ static void answers_as_before(void **state) {
     (void)state;
     for (int i = 0; i < KINDS; i++)
         for (int saver = 0; saver < SAVERS; saver++)
-            check_loaded(&kinds[i], savers[saver]);
+            if (is_tried(&kinds[i], savers[saver]))
+                check_loaded(&kinds[i], savers[saver]);
 }
 
 static int run_load(void) {
@@ -304,10 +327,67 @@ static int run_load(void) {
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
+/* ---- going on ---- */
+
+/* Indexes that three servers have saved are loaded by others, which add, remove and save. */
+enum { GROWN = 3 };
+
+static answer_t grown[KINDS];
+
+/* Those that answer alike whether rows wait or not. */
+static bool grows(const kind_t *kind) {
+    return kind->waits;
+}
+
+static void grow(void **state) {
+    (void)state;
+    for (int i = 0; i < KINDS; i++) {
+        char index[64];
+        int64_t removed = 0, gone[] = {id_of(0), id_of(1), id_of(ROWS + 1)};
+        if (!grows(&kinds[i]))
+            continue;
+        name_index(&kinds[i], GROWN, index);
+        assert_ok(dfaiss_load_index(job.client, index, NULL, false, &job.error), job.error);
+        add(index, ALL, LATE);
+        assert_ok(dfaiss_remove_ids(job.client, index, 3, gone, &removed, &job.error), job.error);
+        assert_int_equal(removed, 3);
+        search(index, NULL, &grown[i]);
+        assert_ok(dfaiss_save_index(job.client, index, NULL, &job.error), job.error);
+    }
+}
+
+static void has_grown(void **state) {
+    (void)state;
+    for (int i = 0; i < KINDS; i++) {
+        answer_t found;
+        char index[64];
+        if (!grows(&kinds[i]) || (kinds[i].moves == PARTS && job.servers < 4))
+            continue;
+        name_index(&kinds[i], GROWN, index);
+        assert_ok(dfaiss_load_index(job.client, index, NULL, false, &job.error), job.error);
+        assert_int_equal(api_ntotal(index), living() + LATE - 3);
+        search(index, NULL, &found);
+        if (kinds[i].comparing == SAME)
+            expect_same(index, &grown[i], &found);
+        assert_ok(dfaiss_save_index(job.client, index, NULL, &job.error), job.error);
+    }
+}
+
+static int run_grow(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(grow)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+static int run_grown(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(has_grown)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
 int main(int argc, char **argv) {
-    const api_phase_t phases[] = {{1, run_save, 0}, {2, run_save, 0}, {3, run_save, 0}, {4, run_save, 0}, {7, run_save, 0}, {8, run_save, 0},
-                                  {1, run_load, 0}, {2, run_load, 0}, {3, run_load, 0}, {4, run_load, 0}, {7, run_load, 0}, {8, run_load, 0}};
-    base = make_vectors(ALL, 1);
+    const api_phase_t phases[] = {{1, run_save, 0}, {2, run_save, 0},  {3, run_save, 0},  {4, run_save, 0}, {7, run_save, 0}, {8, run_save, 0},
+                                  {1, run_load, 0}, {2, run_load, 0},  {3, run_load, 0},  {4, run_load, 0}, {7, run_load, 0}, {8, run_load, 0},
+                                  {4, run_grow, 0}, {4, run_grown, 0}, {2, run_grown, 0}, {7, run_grown, 0}};
+    base = make_vectors(ALL + LATE, 1);
     queries = make_vectors(QUERIES, 2);
     int failed = api_job_main(argc, argv, api_one, (int)(sizeof phases / sizeof *phases), phases);
     free(base);
