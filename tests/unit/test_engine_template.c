@@ -134,9 +134,9 @@ static void classes_are_known_without_a_dimension(void **state) {
     static const struct {
         const char *factory;
         engine_class_t class;
-    } cases[] = {{"Flat", ENGINE_CODES},      {"PQ12", ENGINE_CODES},      {"OPQ100,PQ100", ENGINE_CODES}, {"PCA512,SQ8", ENGINE_CODES},
-                 {"IVF16,PQ8np", ENGINE_IVF}, {"HNSW16_SQ8", ENGINE_HNSW}, {"SQ8,RFlat", ENGINE_OPAQUE},   {"IVF16,PQ24x4fs", ENGINE_OPAQUE},
-                 {"PQ128x4fs", ENGINE_OPAQUE}};
+    } cases[] = {{"Flat", ENGINE_CODES},       {"PQ12", ENGINE_CODES},           {"OPQ100,PQ100", ENGINE_CODES},
+                 {"PCA512,SQ8", ENGINE_CODES}, {"IVF16,PQ8np", ENGINE_IVF},      {"HNSW16_SQ8", ENGINE_HNSW},
+                 {"SQ8,RFlat", ENGINE_OPAQUE}, {"IVF16,PQ8x4fs", ENGINE_OPAQUE}, {"PQ128x4fs", ENGINE_OPAQUE}};
     engine_class_t class;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         index_config_t config = engine_config(cases[i].factory, 0, CONFIG_METRIC_l2);
