@@ -85,6 +85,13 @@ struct transport {
     int count, capacity;
 
     uint8_t *packets; /* [RECEIVES][PACKET_LIMIT] */
+    /* MPI fills receives in the order in which they were posted, but tells of them in the order of the table: they are posted and handled in turn. */
+    int first_posted, posted; /* the receive whose turn is next, and how many from there on, round the table, are posted or held */
+    struct {
+        bool finished;
+        MPI_Status status;
+        int code;
+    } held[RECEIVES]; /* finished, and not handled yet */
     incoming_t *arrived_first, *arrived_last;
     int arrived;
     incoming_t *spare_incoming;
@@ -125,10 +132,12 @@ void transport_requests_add(transport_t *transport, MPI_Request request, owner_t
 /* The next piece, which counts as posted then; false where there is none. *address is NULL where the part has no memory. */
 bool transport_pieces_next(pieces_t *pieces, uint8_t **address, int *length);
 
+/* Handles the receives for envelopes that have finished, but none before one that was posted earlier. */
+void transport_receive_finished(transport_t *transport);
+
 /* Posts the receives for envelopes that are not posted, unless too many messages wait for the caller. */
 CHECKED dfaiss_status_t transport_receive_post(transport_t *transport, dfaiss_error_t *err);
-/* A receive has finished: code MPI_SUCCESS or what went wrong. */
-void transport_receive_packet(transport_t *transport, const uint8_t *packet, const MPI_Status *status, int code);
+/* The receive of a piece has finished: code MPI_SUCCESS or what went wrong. */
 void transport_receive_piece(transport_t *transport, incoming_t *incoming, int length, const MPI_Status *status, int code);
 /* An empty one; NULL where there is no memory. */
 incoming_t *transport_incoming_take(transport_t *transport);

@@ -74,7 +74,10 @@ static void handle_finished(transport_t *transport, int index, MPI_Status status
     owner_t owner = transport->owners[index];
     switch (owner.work) {
     case WORK_PACKET_IN:
-        transport_receive_packet(transport, owner.object, &status, code);
+        transport->held[index].finished = true;
+        transport->held[index].status = status;
+        transport->held[index].code = code;
+        transport_receive_finished(transport);
         return;
     case WORK_PIECE_IN:
         transport_receive_piece(transport, owner.object, owner.length, &status, code);

@@ -83,9 +83,8 @@ bool transport_arrived_pop(transport_t *transport, transport_message_t *message,
 dfaiss_status_t transport_receive_post(transport_t *transport, dfaiss_error_t *err) {
     if (transport->arrived >= ARRIVED_LIMIT)
         return DFAISS_OK;
-    for (int i = 0; i < RECEIVES; i++) {
-        if (transport->requests[i] != MPI_REQUEST_NULL)
-            continue;
+    for (; transport->posted < RECEIVES; transport->posted++) {
+        int i = (transport->first_posted + transport->posted) % RECEIVES;
         int code =
             MPI_Irecv(transport->owners[i].object, PACKET_LIMIT, MPI_BYTE, MPI_ANY_SOURCE, TAG_ENVELOPE, transport->comm, &transport->requests[i]);
         if (code != MPI_SUCCESS)
@@ -237,7 +236,7 @@ static void open_message(transport_t *transport, int source, const envelope_t *e
     advance(transport, incoming);
 }
 
-void transport_receive_packet(transport_t *transport, const uint8_t *packet, const MPI_Status *status, int code) {
+static void take_packet(transport_t *transport, const uint8_t *packet, const MPI_Status *status, int code) {
     dfaiss_error_t error;
     envelope_t envelope;
     int length = 0;
@@ -257,6 +256,16 @@ void transport_receive_packet(transport_t *transport, const uint8_t *packet, con
     }
     transport->counts.received_bytes += (uint64_t)length;
     open_message(transport, status->MPI_SOURCE, &envelope, &reader);
+}
+
+void transport_receive_finished(transport_t *transport) {
+    while (transport->held[transport->first_posted].finished) {
+        int i = transport->first_posted;
+        transport->held[i].finished = false;
+        transport->first_posted = (i + 1) % RECEIVES;
+        transport->posted--;
+        take_packet(transport, transport->owners[i].object, &transport->held[i].status, transport->held[i].code);
+    }
 }
 
 void transport_receive_piece(transport_t *transport, incoming_t *incoming, int length, const MPI_Status *status, int code) {
