@@ -7,7 +7,7 @@ set -eu
 
 rows=20000
 generate data --rows "$rows" --dim 32 --queries 20 -k 10
-config slow '"index_builder_type":"hnswsq"' '"metric":"l2"' '"dim":32' '"nprobe":64' '"store_n":32' '"ef_construction":600' '"buffer_bsz":300'
+config slow '"index_builder_type":"hnswsq"' '"metric":"l2"' '"dim":32' '"nprobe":64' '"store_n":32' '"ef_construction":1200' '"buffer_bsz":300'
 config training '"index_builder_type":"ivf_simple"' '"metric":"l2"' '"dim":32' '"centroids":8000'
 
 # begin ARGUMENT...: a build in the background, which is left in $job.
