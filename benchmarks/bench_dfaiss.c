@@ -68,7 +68,10 @@ static dfaiss_status_t ingest(job_t *job, const dataset_t *dataset, double *seco
     index_config_t *config;
     TRY(index_config_read(job->options->config, &config, err));
     progress_t *progress = progress_begin(job->program);
-    ingest_t stream = {.client = job->client, .index = index_name, .dataset = dataset, .config = config, .progress = progress};
+    range_t rows = {0, dataset_rows(dataset)};
+    const ranges_t all = {.list = &rows, .count = 1, .capacity = 1};
+    ingest_t stream = {
+        .client = job->client, .index = index_name, .dataset = dataset, .config = config, .missing = &all, .parts = 1, .progress = progress};
     double begun = clock_seconds();
     dfaiss_status_t status = ingest_stream(&stream, err);
     if (status == DFAISS_OK)
