@@ -111,6 +111,9 @@ static dfaiss_status_t take_saved(const build_options_t *options, build_input_t 
     } else {
         input->config = saved->config;
         saved->config = NULL;
+        /* A storage may have been moved or copied: the index is where it was found. */
+        if (input->config->index_storage_dir[0])
+            snprintf(input->config->index_storage_dir, sizeof input->config->index_storage_dir, "%s", options->storage);
     }
     input->loads = true;
     input->generation = saved->generation;
