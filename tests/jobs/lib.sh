@@ -44,7 +44,7 @@ expect_end() {
     for ((i = 0; i < ${2:-120} * 5; i++)); do
         state=$(job_state)
         case $state in
-        PENDING | RUNNING | COMPLETING | REQUEUED | SUSPENDED) sleep 0.2 ;;
+        PENDING | RUNNING | CONFIGURING | COMPLETING | REQUEUED | SIGNALING | STOPPED | SUSPENDED) sleep 0.2 ;;
         *) break ;;
         esac
     done
