@@ -7,11 +7,10 @@ import json
 import os
 import platform
 import shutil
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
+
+from measuring import at_least_one, keep, run_in_folder, run_once
 
 WHAT = """\
 S ranks under mpirun each hold a part of an index (fp32, L2, random vectors) of the same size:
@@ -35,15 +34,8 @@ KINDS = {
 }
 
 
-class Failure(Exception):
-    """A line for the person who runs the benchmark."""
-
-
-def at_least_one(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
-    return value
+def say(text):
+    print(f"checkpoint.sh: {text}", file=sys.stderr, flush=True)
 
 
 def parse_options():
@@ -73,14 +65,9 @@ def measure(kind, options, folder):
     command = [options.mpirun, str(options.servers), os.path.join(options.programs, "bench_checkpoint"), "--storage", storage, "--config", config, "--bytes",
                str(options.mib << 20), "--rounds", str(options.rounds)]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=options.timeout, check=False)
-    except subprocess.TimeoutExpired:
-        raise Failure(f"{kind} took longer than {options.timeout} s (--timeout)") from None
+        lines = [json.loads(line) for line in run_once(command, kind, options.timeout).splitlines()]
     finally:
         shutil.rmtree(storage, ignore_errors=True)
-    if done.returncode != 0:
-        raise Failure(f"{kind} failed with exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {what: [line for line in lines if line["what"] == what] for what in ("save", "load")}
 
 
@@ -122,7 +109,7 @@ def run(options, folder):
     where = {"host": platform.node(), "cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
     rounds = {}
     for kind in options.kind:
-        print(f"checkpoint.sh: {kind}: {options.servers} servers, {options.mib} MiB each", file=sys.stderr, flush=True)
+        say(f"{kind}: {options.servers} servers, {options.mib} MiB each")
         rounds[kind] = measure(kind, options, folder)
     where["load_after"] = os.getloadavg()[0]
     summary = {kind: summarize(found) for kind, found in rounds.items()}
@@ -131,32 +118,12 @@ def run(options, folder):
     print_table(summary)
     if options.json:
         settings = {name: getattr(options, name) for name in ("mib", "servers", "rounds", "dim", "kind")}
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"what": WHAT, "environment": where, "settings": settings, "summary": summary, "rounds": rounds}, file, indent=1)
-            file.write("\n")
-
-
-def stop(number, _frame):
-    sys.exit(128 + number)
+        keep(options.json, {"what": WHAT, "environment": where, "settings": settings, "summary": summary, "rounds": rounds})
 
 
 def main():
     options = parse_options()
-    if options.check:
-        return 0
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    folder = tempfile.mkdtemp(prefix="dfaiss-checkpoint-", dir=options.storage)
-    try:
-        run(options, folder)
-    except (Failure, OSError) as failure:
-        print(f"checkpoint.sh: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    return 0 if options.check else run_in_folder(lambda folder: run(options, folder), say, options.storage)
 
 
 if __name__ == "__main__":

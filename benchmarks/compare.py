@@ -9,14 +9,14 @@ import json
 import os
 import platform
 import queue
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+
+from measuring import Failure, at_least_one, keep, run_in_folder, run_once
 
 WHAT = """\
 Three systems hold the same vectors (fp32, L2), trained on the same random sample with the same seed:
@@ -42,10 +42,6 @@ the client shares cores with the servers. Compare figures only within one run, a
 SYSTEMS = ("dfaiss", "undivided", "lockstep")
 OTHERS = (("undivided", "a"), ("lockstep", "b"))
 KINDS = ("flat", "ivf_simple", "ivfsq", "knnlm", "hnswsq")
-
-
-class Failure(Exception):
-    """A line for the person who runs the benchmark."""
 
 
 def kind_settings(kind, options):
@@ -171,17 +167,6 @@ class System:
                 break
             except subprocess.TimeoutExpired:
                 continue
-
-
-def run_once(command, what, timeout):
-    """Runs a program of ours to its end; its standard output."""
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        raise Failure(f"{what} took longer than {timeout:.0f} s (--timeout)") from None
-    if done.returncode != 0:
-        raise Failure(f"{what} failed with exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
-    return done.stdout
 
 
 # ---- measuring ----
@@ -366,13 +351,6 @@ def numbers(text):
     return values
 
 
-def at_least_one(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("expected a number from 1")
-    return value
-
-
 def positive(text):
     value = float(text)
     if not 0 < value < 1e6:
@@ -421,37 +399,18 @@ def run(options, folder):
     print_ingest(summary)
     if options.json:
         settings = {key: value for key, value in vars(options).items() if key not in ("programs", "mpirun", "json", "data", "check", "no_install")}
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"what": WHAT, "environment": where, "settings": settings, "summary": summary, "rounds": kinds}, file, indent=1)
-            file.write("\n")
-
-
-def stop(number, _frame):
-    sys.exit(128 + number)
+        keep(options.json, {"what": WHAT, "environment": where, "settings": settings, "summary": summary, "rounds": kinds})
 
 
 def main():
     options = parse_options()
     if options.check:
         return 0
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
     begun = time.monotonic()
-    folder = tempfile.mkdtemp(prefix="dfaiss-benchmark-")
-    try:
-        run(options, folder)
-    except Failure as failure:
-        say(str(failure))
-        return 1
-    except OSError as failure:
-        say(f"{failure.filename or ''}: {failure.strerror}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    say(f"done after {time.monotonic() - begun:.0f} s")
-    return 0
+    code = run_in_folder(lambda folder: run(options, folder), say)
+    if code == 0:
+        say(f"done after {time.monotonic() - begun:.0f} s")
+    return code
 
 
 if __name__ == "__main__":
