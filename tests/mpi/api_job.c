@@ -41,6 +41,34 @@ void api_share(int root, void *bytes, size_t size) {
 
 /* ---- the job ---- */
 
+void api_path(const char *name, char path[512]) {
+    snprintf(path, 512, "%s/%s", job.storage, name);
+}
+
+bool api_is_marked(const char *name) {
+    char path[512];
+    api_path(name, path);
+    return access(path, F_OK) == 0;
+}
+
+void api_mark(const char *name) {
+    char path[512];
+    api_path(name, path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+}
+
+void api_unmark(const char *name) {
+    char path[512];
+    api_path(name, path);
+    (void)remove(path);
+}
+
+void api_rest(void) {
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
 int api_half(int ranks) {
     return ranks / 2;
 }

@@ -49,6 +49,15 @@ void api_barrier(void);
 /* Client `root` gives bytes to the others. */
 void api_share(int root, void *bytes, size_t size);
 
+/* ---- files in the storage, by which clients tell functions that the linker has put into servers what to do ---- */
+
+void api_path(const char *name, char path[512]);
+bool api_is_marked(const char *name);
+void api_mark(const char *name);
+void api_unmark(const char *name);
+/* A millisecond, for those that wait for one. */
+void api_rest(void);
+
 /* Half of the ranks, the smaller one where they are odd; one; two where there are at least three. */
 int api_half(int ranks);
 int api_one(int ranks);

@@ -1,11 +1,9 @@
 /* Servers that are behind with indexing: whoever adds waits when more than `buffer_bsz` vectors are, no vector is refused or lost for it, and
  * searches find all of them.
  *
- * The linker puts a function of this file in the place of the one that indexes: it rests while there is a file "no-end" in the storage. */
+ * The linker puts functions of this file in the place of some that servers call: the one that indexes rests while there is a file "no-blocks" in the
+ * storage, and fsync while there is "no-sync". */
 #include "api_job.h"
-
-#include <time.h>
-#include <unistd.h>
 
 #include "engine/engine.h"
 
@@ -22,46 +20,18 @@ dfaiss_status_t __wrap_engine_block_build(engine_store_t *store, int64_t first, 
 int __real_fsync(int descriptor);
 int __wrap_fsync(int descriptor);
 
-static void path_of(const char *name, char path[512]) {
-    snprintf(path, 512, "%s/%s", job.storage, name);
-}
-
-static bool is_there(const char *name) {
-    char path[512];
-    path_of(name, path);
-    return access(path, F_OK) == 0;
-}
-
-static void make(const char *name) {
-    char path[512];
-    path_of(name, path);
-    FILE *file = fopen(path, "w");
-    if (file)
-        fclose(file);
-}
-
-static void take_away(const char *name) {
-    char path[512];
-    path_of(name, path);
-    (void)remove(path);
-}
-
-static void rest(void) {
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
 dfaiss_status_t __wrap_engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out,
                                           dfaiss_error_t *err) {
-    while (is_there("no-blocks"))
-        rest();
+    while (api_is_marked("no-blocks"))
+        api_rest();
     return __real_engine_block_build(store, first, n, x, seal, out, err);
 }
 
 int __wrap_fsync(int descriptor) {
-    if (is_there("no-sync"))
-        make("in-sync");
-    while (is_there("no-sync"))
-        rest();
+    if (api_is_marked("no-sync"))
+        api_mark("in-sync");
+    while (api_is_marked("no-sync"))
+        api_rest();
     return __real_fsync(descriptor);
 }
 
@@ -86,7 +56,7 @@ static void test_adds_wait_for_servers_that_are_behind(void **state) {
     assert_non_null(ids);
     for (int64_t i = 0; i < rows; i++)
         ids[i] = i;
-    make("no-blocks");
+    api_mark("no-blocks");
     api_create("behind", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8, \"buffer_bsz\": 100}", true);
     make_client(0.2);
     dfaiss_status_t status = DFAISS_OK;
@@ -97,7 +67,7 @@ static void test_adds_wait_for_servers_that_are_behind(void **state) {
     assert_int_equal(api_ntotal("behind"), taken * EACH);
     assert_int_equal(api_state("behind"), DFAISS_ADD);
     api_check_exact("behind", false, base, taken * EACH, DIM, base, 10, K);
-    take_away("no-blocks");
+    api_unmark("no-blocks");
     make_client(0);
     for (; taken < batches; taken++)
         assert_ok(add(base, ids, taken), job.error);
@@ -118,8 +88,8 @@ static void use_while_saved(const float *base) {
     dfaiss_statistics_t statistics[64];
     int64_t *ids = NULL, n = 0;
     char **names = NULL;
-    while (!is_there("in-sync"))
-        rest();
+    while (!api_is_marked("in-sync"))
+        api_rest();
     for (int64_t row = 0; row < MORE; row += 10) {
         api_add("saved", base, DIM, ROWS + row, 10, 5);
         api_check_exact("saved", false, base, ROWS + row + 10, DIM, base + row * DIM, 3, K);
@@ -133,7 +103,7 @@ static void use_while_saved(const float *base) {
     assert_ok(dfaiss_set_nprobe(job.client, "saved", 2, &job.error), job.error);
     free(names);
     free(ids);
-    take_away("no-sync");
+    api_unmark("no-sync");
 }
 
 static void test_everything_goes_on_while_an_index_is_saved(void **state) {
@@ -145,7 +115,7 @@ static void test_everything_goes_on_while_an_index_is_saved(void **state) {
     if (job.number == 0) {
         api_create("saved", "{\"index_builder_type\": \"flat\", \"metric\": \"l2\", \"dim\": 8}", true);
         api_add("saved", base, DIM, 0, ROWS, 20);
-        make("no-sync");
+        api_mark("no-sync");
     }
     api_barrier();
     if (job.number == 1)

@@ -6,8 +6,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "engine/engine.h"
@@ -25,34 +23,10 @@ dfaiss_status_t __wrap_engine_block_build(engine_store_t *store, int64_t first, 
 size_t __real_memory_available(void);
 size_t __wrap_memory_available(void);
 
-static void path_of(const char *name, char path[512]) {
-    snprintf(path, 512, "%s/%s", job.storage, name);
-}
-
-static bool is_there(const char *name) {
-    char path[512];
-    path_of(name, path);
-    return access(path, F_OK) == 0;
-}
-
-static void make(const char *name) {
-    char path[512];
-    path_of(name, path);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void take_away(const char *name) {
-    char path[512];
-    path_of(name, path);
-    (void)remove(path);
-}
-
 /* Every training leaves a line with the size of its sample. */
 static void note_training(int64_t n) {
     char path[512];
-    path_of("trainings", path);
+    api_path("trainings", path);
     FILE *file = fopen(path, "a");
     if (!file)
         return;
@@ -66,7 +40,7 @@ static int trainings(int64_t *vectors) {
     long long n;
     int count = 0;
     *vectors = 0;
-    path_of("trainings", path);
+    api_path("trainings", path);
     FILE *file = fopen(path, "r");
     for (; file && fscanf(file, "%lld", &n) == 1; count++)
         *vectors += n;
@@ -75,28 +49,24 @@ static int trainings(int64_t *vectors) {
     return count;
 }
 
-static void rest(void) {
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
 dfaiss_status_t __wrap_engine_template_train(engine_template_t *template, int64_t n, const float *x, dfaiss_error_t *err) {
     note_training(n);
-    while (is_there("no-end"))
-        rest();
-    if (is_there("no-success"))
+    while (api_is_marked("no-end"))
+        api_rest();
+    if (api_is_marked("no-success"))
         return error_set(err, DFAISS_ERR_FAISS, "", "training on %lld vectors fails", (long long)n);
     return __real_engine_template_train(template, n, x, err);
 }
 
 dfaiss_status_t __wrap_engine_block_build(engine_store_t *store, int64_t first, int64_t n, const float *x, bool seal, engine_block_t **out,
                                           dfaiss_error_t *err) {
-    if (is_there("no-blocks"))
+    if (api_is_marked("no-blocks"))
         return error_memory(err, (size_t)n, "a block");
     return __real_engine_block_build(store, first, n, x, seal, out, err);
 }
 
 size_t __wrap_memory_available(void) {
-    return is_there("no-memory") ? 1000 : __real_memory_available();
+    return api_is_marked("no-memory") ? 1000 : __real_memory_available();
 }
 
 /* ---- what clients do ---- */
@@ -106,7 +76,7 @@ static const char *const lists_config = "{\"index_builder_type\": \"ivf_simple\"
 static void start_over(void) {
     static const char *const names[] = {"trainings", "no-end", "no-success", "no-blocks", "no-memory"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        take_away(names[i]);
+        api_unmark(names[i]);
 }
 
 static void wait_for(const char *index, dfaiss_state_t state) {
@@ -283,7 +253,7 @@ static void work_while_training(const char *config) {
     float *base = api_vectors(900, DIM, 7);
     api_create("busy", config, true);
     api_add("busy", base, DIM, 0, 600, 20);
-    make("no-end");
+    api_mark("no-end");
     assert_ok(dfaiss_train_start(job.client, "busy", &job.error), job.error);
     assert_state("busy", DFAISS_TRAINING);
     assert_fails(dfaiss_train(job.client, "busy", &job.error), DFAISS_ERR_STATE, job.error, "being trained");
@@ -295,7 +265,7 @@ static void work_while_training(const char *config) {
     assert_ok(dfaiss_save_index(job.client, "busy", &generation, &job.error), job.error);
     use_another_index(base);
     assert_state("busy", DFAISS_TRAINING);
-    take_away("no-end");
+    api_unmark("no-end");
     wait_for("busy", DFAISS_TRAINED);
     api_check_exact("busy", false, base, 900, DIM, base, 20, K);
     /* What was saved then is not trained, and can be. */
@@ -324,13 +294,13 @@ static void drop_while_training(const char *config) {
     float *base = api_vectors(600, DIM, 8);
     api_create("dropped", config, true);
     api_add("dropped", base, DIM, 0, 600, 20);
-    make("no-end");
+    api_mark("no-end");
     assert_ok(dfaiss_train_start(job.client, "dropped", &job.error), job.error);
     api_drop("dropped");
     api_create("dropped", config, true);
     api_add("dropped", base, DIM, 0, 300, 20);
     assert_state("dropped", DFAISS_NOT_TRAINED);
-    take_away("no-end");
+    api_unmark("no-end");
     assert_ok(dfaiss_train(job.client, "dropped", &job.error), job.error);
     api_check_exact("dropped", false, base, 300, DIM, base, 20, K);
     api_drop("dropped");
@@ -351,7 +321,7 @@ static void fail_and_repeat(const char *config) {
     float *base = api_vectors(600, DIM, 9);
     api_create("failed", config, true);
     api_add("failed", base, DIM, 0, 600, 20);
-    make("no-success");
+    api_mark("no-success");
     assert_ok(dfaiss_train_start(job.client, "failed", &job.error), job.error);
     assert_fails(dfaiss_wait_state(job.client, "failed", DFAISS_TRAINED, 60, &job.error), DFAISS_ERR_FAISS, job.error, "vectors fails");
     assert_state("failed", DFAISS_NOT_TRAINED);
@@ -359,7 +329,7 @@ static void fail_and_repeat(const char *config) {
     assert_fails(dfaiss_train(job.client, "failed", &job.error), DFAISS_ERR_FAISS, job.error, "vectors fails");
     assert_fails(dfaiss_wait_state(job.client, "failed", DFAISS_ADD, 60, &job.error), DFAISS_ERR_FAISS, job.error, "vectors fails");
     api_check_exact("failed", false, base, 600, DIM, base, 10, K);
-    take_away("no-success");
+    api_unmark("no-success");
     assert_ok(dfaiss_train_start(job.client, "failed", &job.error), job.error);
     wait_for("failed", DFAISS_TRAINED);
     api_check_exact("failed", false, base, 600, DIM, base, 10, K);
@@ -380,9 +350,9 @@ static void test_training_without_memory(void **state) {
     float *base = api_vectors(600, DIM, 10);
     api_create("large", lists_config, true);
     api_add("large", base, DIM, 0, 600, 20);
-    make("no-memory");
+    api_mark("no-memory");
     assert_fails(dfaiss_train_start(job.client, "large", &job.error), DFAISS_ERR_MEMORY, job.error, "1000 are free");
-    take_away("no-memory");
+    api_unmark("no-memory");
     assert_state("large", DFAISS_NOT_TRAINED);
     assert_ok(dfaiss_train(job.client, "large", &job.error), job.error);
     api_drop("large");
@@ -400,7 +370,7 @@ static void test_adding_without_memory(void **state) {
         dfaiss_batch_t first = {.element = DFAISS_F32, .n = 10, .dim = DIM, .vectors = base + 10 * i * DIM};
         assert_ok(dfaiss_add(job.client, "full", &first, NULL, &job.error), job.error);
     }
-    make("no-memory");
+    api_mark("no-memory");
     /* Servers look at their memory now and then; what comes until then is little in comparison. */
     dfaiss_status_t status = DFAISS_OK;
     int64_t taken = 100;
@@ -408,7 +378,7 @@ static void test_adding_without_memory(void **state) {
         status = dfaiss_add(job.client, "full", &batch, NULL, &job.error);
     assert_fails(status, DFAISS_ERR_MEMORY, job.error, "1000 bytes of memory are free");
     assert_int_equal(api_ntotal("full"), taken);
-    take_away("no-memory");
+    api_unmark("no-memory");
     assert_ok(dfaiss_add(job.client, "full", &batch, NULL, &job.error), job.error);
     assert_int_equal(api_ntotal("full"), taken + 10);
     api_drop("full");
@@ -421,13 +391,13 @@ static void test_indexing_without_memory(void **state) {
     float *base = api_vectors(600, DIM, 11);
     api_create("blocks", lists_config, true);
     api_add("blocks", base, DIM, 0, 600, 20);
-    make("no-blocks");
+    api_mark("no-blocks");
     assert_ok(dfaiss_train(job.client, "blocks", &job.error), job.error);
     assert_fails(dfaiss_wait_state(job.client, "blocks", DFAISS_TRAINED, 60, &job.error), DFAISS_ERR_MEMORY, job.error, "a block");
     assert_state("blocks", DFAISS_ADD);
     assert_fails(dfaiss_flush(job.client, "blocks", &job.error), DFAISS_ERR_MEMORY, job.error, "a block");
     api_check_exact("blocks", false, base, 600, DIM, base, 10, K);
-    take_away("no-blocks");
+    api_unmark("no-blocks");
     assert_ok(dfaiss_flush(job.client, "blocks", &job.error), job.error);
     wait_for("blocks", DFAISS_TRAINED);
     api_check_exact("blocks", false, base, 600, DIM, base, 10, K);
@@ -450,19 +420,19 @@ static void test_training_by_itself(void **state) {
     /* Servers have told how many they hold when these have been answered, and that it is not enough. */
     assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINING, 2, &job.error), DFAISS_ERR_TIMEOUT, job.error, "NOT_TRAINED");
     assert_int_equal(trainings(&vectors), 0);
-    make("no-success");
+    api_mark("no-success");
     api_add("self", base, DIM, due - 1, 1, 1);
     assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINED, 60, &job.error), DFAISS_ERR_FAISS, job.error, "vectors fails");
     assert_int_equal(trainings(&vectors), 1);
     assert_int_equal(vectors, due);
     /* It is not tried again and again, but when there are twice as many vectors. */
-    take_away("no-success");
+    api_unmark("no-success");
     api_add("self", base, DIM, due, due - 1, 11);
     assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINED, 2, &job.error), DFAISS_ERR_FAISS, job.error, "vectors fails");
     assert_int_equal(trainings(&vectors), 1);
     api_add("self", base, DIM, 2 * due - 1, 1, 1);
     while (api_state("self") == DFAISS_NOT_TRAINED)
-        rest();
+        api_rest();
     wait_for("self", DFAISS_TRAINED);
     assert_int_equal(trainings(&vectors), 2);
     api_check_exact("self", false, base, 2 * due, DIM, base, 10, K);
@@ -522,7 +492,7 @@ static void test_drop_while_another_waits(void **state) {
         start_over();
         api_create("shared", lists_config, true);
         api_add("shared", base, DIM, 0, 600, 20);
-        make("no-end");
+        api_mark("no-end");
     }
     api_barrier();
     if (job.number == 1) {
