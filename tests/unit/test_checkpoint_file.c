@@ -1,9 +1,8 @@
 /* A shard's file: what is written comes back for every class of index, and what is damaged, cut off or newer is refused without a crash. */
-#include "check.h"
+#include "test_checkpoint_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -15,7 +14,6 @@
 #include <hdf5.h>
 #include <omp.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "checkpoint/manifest.h"
@@ -26,20 +24,9 @@ enum { DIM = 8 };
 /* Bytes between two damages. */
 enum { FLIP_STEP = 7, CUT_STEP = 97 };
 
-static char folder[PATH_MAX / 4], path[PATH_MAX];
-static dfaiss_error_t err;
-
 static int set_up(void **state) {
     (void)state;
-    memset(&err, 0, sizeof err);
-    check_make_folder(folder, sizeof folder);
-    snprintf(path, sizeof path, "%s/shard-0003.h5", folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    return file_remove_tree(folder, &err) == DFAISS_OK ? 0 : -1;
+    return set_up_server(3);
 }
 
 /* ---- contents to write ---- */

@@ -1,31 +1,17 @@
 /* Stores that have dropped rows, in files: what is left comes back under the same numbers, and files that say something else are refused with the
  * place. */
-#include "check.h"
-
-#include <limits.h>
+#include "test_checkpoint_path.h"
 
 #include <hdf5.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "checkpoint/shard_file.h"
 
 enum { DIM = 32, ROWS = 600, SEGMENT = 100 };
 
-static char folder[PATH_MAX / 4], path[PATH_MAX];
-static dfaiss_error_t err;
-
 static int set_up(void **state) {
     (void)state;
-    memset(&err, 0, sizeof err);
-    check_make_folder(folder, sizeof folder);
-    snprintf(path, sizeof path, "%s/shard-0000.h5", folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    return file_remove_tree(folder, &err) == DFAISS_OK ? 0 : -1;
+    return set_up_server(0);
 }
 
 static const char *const factories[] = {"Flat", "SQ8", "IVF4,Flat", "HNSW8,Flat", "PCA4,HNSW8_SQ8"};

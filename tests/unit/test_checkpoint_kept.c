@@ -1,31 +1,17 @@
 /* Rows that are gone take no room in files when there are many of them: the others come back with everything that belongs to them, under new numbers.
  */
-#include "check.h"
-
-#include <limits.h>
+#include "test_checkpoint_path.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "checkpoint/shard_file.h"
 #include "filter/expression.h"
 
 enum { DIM = 8, INDEXED = 1200, ROWS = 1800, BATCH = 60, SEGMENT = 200 };
 
-static char folder[PATH_MAX / 4], path[PATH_MAX];
-static dfaiss_error_t err;
-
 static int set_up(void **state) {
     (void)state;
-    memset(&err, 0, sizeof err);
-    check_make_folder(folder, sizeof folder);
-    snprintf(path, sizeof path, "%s/shard-0000.h5", folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    return file_remove_tree(folder, &err) == DFAISS_OK ? 0 : -1;
+    return set_up_server(0);
 }
 
 /* ---- contents ---- */

@@ -1,12 +1,9 @@
 /* What a shard's file holds of rows beyond ids and metadata: attributes, and which rows are there, come back as they were, and damage is told with
  * its place. */
-#include "check.h"
-
-#include <limits.h>
+#include "test_checkpoint_path.h"
 
 #include <hdf5.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "checkpoint/shard_file.h"
 #include "filter/expression.h"
@@ -17,20 +14,9 @@ static const char config_text[] =
     "{\"index_builder_type\": \"flat\", \"dim\": 4, \"metric\": \"l2\", \"attributes\": {\"year\": \"int\", \"weight\": \"float\", "
     "\"lang\": \"string\", \"free\": \"bool\", \"never\": \"string\"}}";
 
-static char folder[PATH_MAX / 4], path[PATH_MAX];
-static dfaiss_error_t err;
-
 static int set_up(void **state) {
     (void)state;
-    memset(&err, 0, sizeof err);
-    check_make_folder(folder, sizeof folder);
-    snprintf(path, sizeof path, "%s/shard-0000.h5", folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    return file_remove_tree(folder, &err) == DFAISS_OK ? 0 : -1;
+    return set_up_server(0);
 }
 
 /* ---- contents ---- */

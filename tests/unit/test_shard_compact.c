@@ -471,10 +471,5 @@ int main(void) {
         cmocka_unit_test(test_waiting_rows),        cmocka_unit_test(test_snapshot_of_waiting_rows),
         cmocka_unit_test(test_batches_are_joined),
     };
-    if (team_create(2, &team, &error) != DFAISS_OK)
-        return 1;
-    printf("seed %d\n", SEED);
-    int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    team_destroy(team);
-    return failures;
+    return cmocka_run_group_tests(tests, set_up_team, tear_down_team);
 }

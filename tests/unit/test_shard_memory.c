@@ -240,10 +240,5 @@ int main(void) {
         cmocka_unit_test(test_searches),
         cmocka_unit_test(test_compaction),
     };
-    if (team_create(2, &team, &error) != DFAISS_OK)
-        return 1;
-    printf("seed %d\n", SEED);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    team_destroy(team);
-    return failed;
+    return cmocka_run_group_tests(tests, set_up_team, tear_down_team);
 }

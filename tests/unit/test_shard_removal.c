@@ -459,10 +459,5 @@ int main(void) {
         cmocka_unit_test(test_training_draws_what_is_there),
         cmocka_unit_test(test_snapshots),
     };
-    if (team_create(2, &team, &error) != DFAISS_OK)
-        return 1;
-    printf("seed %d\n", SEED);
-    int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    team_destroy(team);
-    return failures;
+    return cmocka_run_group_tests(tests, set_up_team, tear_down_team);
 }

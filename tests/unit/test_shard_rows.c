@@ -194,10 +194,5 @@ int main(void) {
         cmocka_unit_test(test_filters_find_what_matches),     cmocka_unit_test(test_filters_are_kept),
         cmocka_unit_test(test_searches_with_filters_meet),    cmocka_unit_test(test_wrong_filters_are_refused),
     };
-    if (team_create(2, &team, &error) != DFAISS_OK)
-        return 1;
-    printf("seed %d\n", SEED);
-    int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    team_destroy(team);
-    return failures;
+    return cmocka_run_group_tests(tests, set_up_team, tear_down_team);
 }

@@ -18,6 +18,19 @@ static const char flat[] =
 static dfaiss_error_t error;
 static team_t *team;
 
+/* Around all tests of a program. */
+static inline int set_up_team(void **state) {
+    (void)state;
+    printf("seed %d\n", SEED);
+    return team_create(2, &team, &error) == DFAISS_OK ? 0 : -1;
+}
+
+static inline int tear_down_team(void **state) {
+    (void)state;
+    team_destroy(team);
+    return 0;
+}
+
 static inline shard_t *make_shard(const char *text) {
     shard_t *shard = NULL;
     index_config_t *config = NULL;
