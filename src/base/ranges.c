@@ -8,21 +8,16 @@ void ranges_clear(ranges_t *ranges) {
     *ranges = (ranges_t){0};
 }
 
-static bool grow(ranges_t *ranges, int64_t capacity) {
-    if (capacity <= ranges->capacity)
+bool ranges_reserve(ranges_t *ranges) {
+    if (ranges->count < ranges->capacity)
         return true;
+    int64_t capacity = ranges->capacity + ranges->capacity / 2 + 16;
     range_t *list = realloc(ranges->list, (size_t)capacity * sizeof *list);
     if (!list)
         return false;
     ranges->list = list;
     ranges->capacity = capacity;
     return true;
-}
-
-bool ranges_reserve(ranges_t *ranges) {
-    if (ranges->count < ranges->capacity)
-        return true;
-    return grow(ranges, ranges->capacity + ranges->capacity / 2 + 16);
 }
 
 /* The place of the first range that ends at `row` or behind it. */
@@ -57,15 +52,6 @@ bool ranges_add_all(ranges_t *ranges, const ranges_t *more) {
     for (int64_t i = 0; i < more->count; i++)
         if (!ranges_add(ranges, more->list[i].first, more->list[i].end))
             return false;
-    return true;
-}
-
-bool ranges_copy(const ranges_t *from, ranges_t *to) {
-    if (!grow(to, from->count))
-        return false;
-    if (from->count > 0)
-        memcpy(to->list, from->list, (size_t)from->count * sizeof *to->list);
-    to->count = from->count;
     return true;
 }
 

@@ -26,8 +26,6 @@ bool ranges_reserve(ranges_t *ranges);
 bool ranges_add(ranges_t *ranges, int64_t first, int64_t end);
 /* Adds all of another set. False: no memory, and some of them may be there. */
 bool ranges_add_all(ranges_t *ranges, const ranges_t *more);
-/* *to must be empty. */
-bool ranges_copy(const ranges_t *from, ranges_t *to);
 
 /* How many rows there are. */
 int64_t ranges_rows(const ranges_t *ranges);

@@ -76,7 +76,7 @@ static dfaiss_status_t add_written(const shard_content_t *content, const basis_p
     basis_link_t *link = &to->links[to->count++];
     *link = (basis_link_t){.file = *written,
                            .rows = content->rows,
-                           .indexed = content->store ? engine_store_rows(content->store) : 0,
+                           .indexed = shard_content_indexed(content),
                            .first_indexed = plan->kept.follows ? plan->kept.start.indexed : 0};
     return make_units(content, link, err);
 }
@@ -126,7 +126,7 @@ static dfaiss_status_t add_loaded(const shard_content_t *content, const manifest
 
 dfaiss_status_t basis_of_part(const shard_content_t *content, int64_t generation, const manifest_part_t *part, basis_t **out, dfaiss_error_t *err) {
     const manifest_file_t *last = &part->files[part->file_count - 1];
-    int64_t indexed = content->store ? engine_store_rows(content->store) : 0;
+    int64_t indexed = shard_content_indexed(content);
     if (content->rows != last->rows || indexed != last->indexed)
         return error_set(err, DFAISS_ERR_INTERNAL, content->index,
                          "%" PRId64 " rows with %" PRId64 " indexed are not the part of %" PRId64 " and %" PRId64, content->rows, indexed, last->rows,

@@ -35,7 +35,7 @@ dfaiss_status_t basis_settings(const shard_content_t *content, uint64_t *out, df
 static bool fits(const basis_t *basis, const shard_content_t *content) {
     int class = content->template ? (int)engine_template_class(content->template) : BASIS_UNTRAINED;
     const basis_link_t *last = basis && basis->count ? &basis->links[basis->count - 1] : NULL;
-    int64_t indexed = content->store ? engine_store_rows(content->store) : 0;
+    int64_t indexed = shard_content_indexed(content);
     return last && basis->class == class && basis->server == content->server && basis->servers == content->servers && last->rows <= content->rows &&
            last->indexed <= indexed;
 }
@@ -168,7 +168,7 @@ static int64_t count_living(const bitmap_t *living, int64_t rows) {
 static bool is_nothing(const shard_content_t *content, const basis_t *basis, const basis_plan_t *plan) {
     const basis_link_t *last = &basis->links[basis->count - 1];
     const kept_start_t *start = &plan->kept.start;
-    int64_t indexed = content->store ? engine_store_rows(content->store) : 0;
+    int64_t indexed = shard_content_indexed(content);
     return plan->links == basis->count && last->rows == content->rows && last->indexed == indexed && start->indexed == indexed &&
            plan->settings == basis->settings && count_living(basis->living, last->rows) == count_living(content->living, content->rows);
 }

@@ -121,26 +121,9 @@ static dfaiss_status_t remove_one(const sweep_t *sweep, const char *path, dfaiss
 
 /* ---- a generation's folder ---- */
 
-static bool part_names(const manifest_part_t *part, const char *name) {
-    for (int64_t i = 0; i < part->file_count; i++)
-        if (strcmp(part->files[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static bool is_named(const manifest_t *manifest, int64_t generation, const char *file) {
-    char name[MANIFEST_FILE_NAME + 32];
-    snprintf(name, sizeof name, "g%06lld/%.60s", (long long)generation, file);
-    for (int64_t i = 0; i < manifest->count; i++)
-        for (int64_t part = 0; part < manifest->generations[i].part_count; part++)
-            if (part_names(&manifest->generations[i].parts[part], name))
-                return true;
-    return false;
-}
-
 static dfaiss_status_t visit_shard(sweep_t *sweep, const char *path, const char *name, const struct stat *info, dfaiss_error_t *err) {
     bool named_folder = manifest_names_folder(sweep->manifest, sweep->generation);
-    if (is_named(sweep->manifest, sweep->generation, name))
+    if (manifest_names_file(sweep->manifest, sweep->generation, name))
         return DFAISS_OK;
     if (!S_ISREG(info->st_mode) || !is_shard_name(name)) {
         sweep->strange = true;

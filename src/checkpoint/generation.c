@@ -99,7 +99,7 @@ dfaiss_status_t generation_write(const char *storage, const shard_content_t *con
         return status;
     }
     part->vectors = count_living(content, 0);
-    part->buffered = count_living(content, content->store ? engine_store_rows(content->store) : 0);
+    part->buffered = count_living(content, shard_content_indexed(content));
     *next = made;
     return DFAISS_OK;
 }

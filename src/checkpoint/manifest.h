@@ -84,6 +84,8 @@ int64_t manifest_file_generation(const manifest_file_t *file);
 int64_t manifest_file_until(const manifest_part_t *part, int64_t file);
 /* Some generation has files in the folder of this one. */
 bool manifest_names_folder(const manifest_t *manifest, int64_t generation);
+/* Some generation has the file of this name in it. */
+bool manifest_names_file(const manifest_t *manifest, int64_t generation, const char *name);
 /* Bytes of all files of a part; of a generation, where files that it shares with older ones are counted, too. */
 uint64_t manifest_part_bytes(const manifest_part_t *part);
 uint64_t manifest_generation_bytes(const manifest_generation_t *generation);

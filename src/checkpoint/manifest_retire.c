@@ -50,7 +50,7 @@ static bool part_names_file(const manifest_part_t *part, int64_t number, const c
     return false;
 }
 
-static bool file_is_named(const manifest_t *kept, int64_t number, const char *name) {
+bool manifest_names_file(const manifest_t *kept, int64_t number, const char *name) {
     for (int64_t i = 0; i < kept->count; i++)
         for (int64_t part = 0; part < kept->generations[i].part_count; part++)
             if (part_names_file(&kept->generations[i].parts[part], number, name))
@@ -79,7 +79,7 @@ static dfaiss_status_t sweep_entry(const char *folder, const char *name, sweep_t
     TRY(file_join(path, sizeof path, folder, name, err));
     if (sweep->folder < 0)
         return sweep_generation(path, manifest_folder_generation(name), sweep, err);
-    return file_is_named(sweep->kept, sweep->folder, name) ? DFAISS_OK : file_remove_tree(path, err);
+    return manifest_names_file(sweep->kept, sweep->folder, name) ? DFAISS_OK : file_remove_tree(path, err);
 }
 
 static dfaiss_status_t sweep_folder(const char *path, sweep_t *sweep, dfaiss_error_t *err) {

@@ -115,11 +115,6 @@ static dfaiss_status_t end_store(restore_t *restore) {
     return DFAISS_OK;
 }
 
-dfaiss_status_t restore_store(restore_t *restore) {
-    TRY(fill_store(restore));
-    return end_store(restore);
-}
-
 /* ---- all ---- */
 
 static dfaiss_status_t read_all(restore_t *restore) {
@@ -130,7 +125,8 @@ static dfaiss_status_t read_all(restore_t *restore) {
     if (is_trained(home)) {
         TRY(read_trained(restore, home));
         TRY(check_same_training(restore));
-        TRY(restore_store(restore));
+        TRY(fill_store(restore));
+        TRY(end_store(restore));
     } else if (restore->indexed > 0 || restore->content->indexed_anew > 0) {
         return hdf5_unexpected(&home->files[0].hdf5, "attribute class of /", "expected a trained part, found \"none\"");
     }

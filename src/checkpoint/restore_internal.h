@@ -83,7 +83,6 @@ bool restore_next_index(const restore_t *restore, spread_form_t form, restore_pi
 CHECKED dfaiss_status_t restore_living(restore_t *restore);
 /* How many rows of a part there are, in numbers->living; left NULL where none was removed. */
 CHECKED dfaiss_status_t restore_count_living(restore_t *restore, restore_part_t *part, spread_part_t *numbers);
-CHECKED dfaiss_status_t restore_store(restore_t *restore);
 CHECKED dfaiss_status_t restore_rows(restore_t *restore);
 CHECKED dfaiss_status_t restore_attributes(restore_t *restore);
 

@@ -17,10 +17,6 @@ enum { CHECKSUM_TEXT = 17 };
 
 /* ---- writing ---- */
 
-static int64_t indexed_rows(const shard_content_t *content) {
-    return content->store ? engine_store_rows(content->store) : 0;
-}
-
 /* Does a batch follow at `row`, with vectors where they are needed and ends that do not decrease? */
 static bool batch_is_whole(const shard_content_t *content, const shard_batch_t *batch, int64_t row, int64_t indexed) {
     if (batch->first_row != row || batch->n < 1 || batch->n > content->rows - row)
@@ -36,7 +32,7 @@ static bool batch_is_whole(const shard_content_t *content, const shard_batch_t *
 }
 
 static dfaiss_status_t check_content(const char *path, const shard_content_t *content, dfaiss_error_t *err) {
-    int64_t row = 0, indexed = indexed_rows(content);
+    int64_t row = 0, indexed = shard_content_indexed(content);
     if (!content->template != !content->store || indexed > content->rows)
         return error_set(err, DFAISS_ERR_INTERNAL, path, "%s: a shard of %" PRId64 " rows with %" PRId64 " indexed, template and store do not fit",
                          path, content->rows, indexed);
@@ -114,7 +110,7 @@ static dfaiss_status_t write_all(hdf5_file_t *file, const shard_content_t *conte
     if (content->template)
         TRY(shard_store_write(file, content));
     TRY(shard_living_write(file, content));
-    TRY(shard_rows_write(file, content, indexed_rows(content)));
+    TRY(shard_rows_write(file, content, shard_content_indexed(content)));
     TRY(shard_inputs_write(file, content));
     return shard_attributes_write(file, content);
 }

@@ -38,6 +38,11 @@ typedef struct shard_content {
     const struct kept_rows *kept;    /* this room's own, while it writes; NULL: it is to be found out */
 } shard_content_t;
 
+/* How many of the rows are indexed. */
+static inline int64_t shard_content_indexed(const shard_content_t *content) {
+    return content->store ? engine_store_rows(content->store) : 0;
+}
+
 /* Writes a file and syncs it with its folder. A row range that is only partly indexed inside a batch is handled. On failure no file is left. */
 CHECKED dfaiss_status_t shard_file_write(const char *path, const shard_content_t *content, dfaiss_error_t *err);
 

@@ -110,7 +110,7 @@ static dfaiss_status_t read_next(hdf5_file_t *file, int64_t i, inputs_t *inputs)
     return status;
 }
 
-dfaiss_status_t shard_inputs_read(hdf5_file_t *file, inputs_t *inputs) {
+static dfaiss_status_t read_all(hdf5_file_t *file, inputs_t *inputs) {
     int64_t count = 0;
     if (!hdf5_exists(file, "/inputs"))
         return DFAISS_OK;
@@ -123,5 +123,5 @@ dfaiss_status_t shard_inputs_read(hdf5_file_t *file, inputs_t *inputs) {
 dfaiss_status_t shard_file_read_inputs(const char *path, inputs_t *inputs, dfaiss_error_t *err) {
     hdf5_file_t file;
     TRY(hdf5_open(&file, path, err));
-    return hdf5_close(&file, shard_inputs_read(&file, inputs));
+    return hdf5_close(&file, read_all(&file, inputs));
 }

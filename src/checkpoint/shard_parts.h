@@ -33,8 +33,7 @@ CHECKED dfaiss_status_t shard_attributes_write(hdf5_file_t *file, const shard_co
 void shard_attribute_name(const attribute_schema_t *schema, int field, attribute_array_t array, char name[HDF5_NAME]);
 hdf5_type_t shard_attribute_type(const attribute_schema_t *schema, int field, attribute_array_t array);
 
-/* Which rows of which input these are, /inputs. Reading adds them, as inputs_merge. */
+/* Which rows of which input these are, /inputs. */
 CHECKED dfaiss_status_t shard_inputs_write(hdf5_file_t *file, const shard_content_t *content);
-CHECKED dfaiss_status_t shard_inputs_read(hdf5_file_t *file, inputs_t *inputs);
 
 #endif

@@ -1,17 +1,13 @@
-/* What belongs to the rows of a shard: ids, metadata, and the vectors that are not indexed yet.
- *
- * In the file rows follow each other without a trace of how they arrived; reading cuts them into batches again, so that consecutive ids take no
- * memory and vectors that wait to be indexed can be freed piece by piece.
- */
+/* What belongs to the rows of a shard, as it is written: ids, metadata, and the vectors that are not indexed yet. In the file rows follow each other
+ * without a trace of how they arrived. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "checkpoint/shard_parts.h"
 
-enum { PIECE_ROWS = 1024, SHORT_RUN = 64, BATCH_VECTOR_BYTES = 16 << 20 };
+enum { PIECE_ROWS = 1024 };
 
 _Static_assert((int)ELEMENT_f32 == (int)HDF5_F32 && (int)ELEMENT_f16 == (int)HDF5_F16 && (int)ELEMENT_u8 == (int)HDF5_U8 &&
                    (int)ELEMENT_i8 == (int)HDF5_I8,

@@ -6,7 +6,6 @@
 
 #include <xxhash.h>
 
-#include "base/memory.h"
 #include "checkpoint/shard_parts.h"
 
 enum { CHECKSUM_TEXT = 17, PIECE = 1024 };

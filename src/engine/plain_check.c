@@ -2,14 +2,10 @@
  * the file's size and with what is expected, and then a child process reads it, with little memory and time. Only what it has survived is read here.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <faiss/c_api/error_c.h>
