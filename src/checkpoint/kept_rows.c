@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/bisect.h"
 #include "checkpoint/shard_file.h"
 
 enum { WORTH_PART = 2 }; /* one row in so many is left out at least: what it takes is small beside a vector */
@@ -51,7 +52,7 @@ static bool number_rows(kept_rows_t *kept) {
 }
 
 void kept_rows_make(const shard_content_t *content, kept_rows_t *out) {
-    int64_t indexed = content->store ? engine_store_rows(content->store) : 0, held = content->store ? engine_store_held(content->store) : 0;
+    int64_t indexed = shard_content_indexed(content), held = content->store ? engine_store_held(content->store) : 0;
     *out = (kept_rows_t){.rows = content->rows, .indexed = indexed, .held = held};
     int64_t kept = content->living ? held + bitmap_count(content->living, indexed, content->rows) : content->rows;
     if ((content->rows - kept) * WORTH_PART < content->rows || kept == content->rows)
@@ -73,15 +74,7 @@ void kept_rows_make(const shard_content_t *content, kept_rows_t *out) {
 /* ---- rows behind those of earlier files ---- */
 
 int64_t kept_rows_place(const kept_rows_t *kept, const int64_t *rows, int64_t count) {
-    int64_t low = 0, high = kept->follows ? count : 0;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (rows[middle] < kept->start.indexed)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return kept->follows ? bisect_place(rows, count, kept->start.indexed) : 0;
 }
 
 int64_t kept_rows_segment(const kept_rows_t *kept, const engine_store_t *store, int64_t segment) {
@@ -178,7 +171,7 @@ bool kept_rows_follow(const shard_content_t *content, const bitmap_t *bits, cons
         return false;
     }
     made.rows = kept_rows_count(&made, 0, content->rows);
-    made.indexed = kept_rows_count(&made, 0, content->store ? engine_store_rows(content->store) : 0);
+    made.indexed = kept_rows_count(&made, 0, shard_content_indexed(content));
     made.first_row = kept_rows_count(&made, 0, start->row);
     made.first_indexed = kept_rows_count(&made, 0, start->indexed);
     made.held = count_held(&made, content);

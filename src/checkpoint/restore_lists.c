@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/bisect.h"
 #include "checkpoint/hdf5_runs.h"
 #include "checkpoint/restore_internal.h"
 #include "checkpoint/shard_parts.h"
@@ -77,19 +78,7 @@ static int64_t number_of(const lists_t *lists, int64_t i) {
 
 /* ---- the runs of a piece ---- */
 
-static int64_t place_of(const int64_t *rows, int64_t count, int64_t row) {
-    int64_t low = 0, high = count;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (rows[middle] < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* The same in the file. */
+/* bisect_place in the file. */
 static dfaiss_status_t place_in_file(hdf5_dataset_t *dataset, row_run_t list, int64_t row, int64_t *place) {
     int64_t low = 0, high = list.count, found = 0;
     while (low < high) {
@@ -111,8 +100,8 @@ static dfaiss_status_t cut_list(hdf5_dataset_t *dataset, const int64_t *rows, co
         TRY(place_in_file(dataset, *run, piece->first, &begin));
         TRY(place_in_file(dataset, *run, piece->end, &end));
     } else {
-        begin = place_of(rows, run->count, piece->first);
-        end = place_of(rows, run->count, piece->end);
+        begin = bisect_place(rows, run->count, piece->first);
+        end = bisect_place(rows, run->count, piece->end);
     }
     *run = (row_run_t){.first = run->first + begin, .count = end > begin ? end - begin : 0};
     return DFAISS_OK;

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/clock.h"
 #include "engine/ivf.h"
 
@@ -74,16 +75,7 @@ bool ivf_rows_put(ivf_located_t *located, int64_t number, const ivf_list_t *list
 
 /* The place of the first row of a list that is not below `row`. */
 static int64_t place_of(const ivf_list_t *list, int64_t row) {
-    const int64_t *rows = list->size ? ivf_rows(&list->memory) : NULL;
-    int64_t low = 0, high = list->size;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (rows[middle] < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return list->size ? bisect_place(ivf_rows(&list->memory), list->size, row) : 0;
 }
 
 /* Puts in some rows of the list where it goes on, which may have changed since. */

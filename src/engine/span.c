@@ -4,18 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bisect.h"
+
 int64_t span_place(const row_span_t *span, int64_t row) {
-    int64_t low = 0, high = span->count;
-    if (!span->rows)
-        return row <= span->first ? 0 : row - span->first < high ? row - span->first : high;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (span->rows[middle] < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    if (span->rows)
+        return bisect_place(span->rows, span->count, row);
+    return row <= span->first ? 0 : row - span->first < span->count ? row - span->first : span->count;
 }
 
 static int64_t *new_rows(int64_t n, dfaiss_error_t *err) {

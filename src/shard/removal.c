@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/bisect.h"
 #include "base/clock.h"
 #include "shard/shard_internal.h"
 
@@ -92,23 +93,10 @@ static dfaiss_status_t collect(shard_removal_t *removal, int64_t row, dfaiss_err
     return DFAISS_OK;
 }
 
-/* The place of the first id that is at least `least`. */
-static int64_t lower_bound(const shard_removal_t *removal, int64_t least) {
-    int64_t low = 0, high = removal->n;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (removal->ids[middle] < least)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Rows `first` to `end` - 1 of a batch whose ids follow each other. */
 static dfaiss_status_t look_at_run(shard_removal_t *removal, const shard_batch_t *batch, int64_t first, int64_t end, dfaiss_error_t *err) {
     int64_t last_id = shard_batch_id(batch, end - 1);
-    for (int64_t i = lower_bound(removal, shard_batch_id(batch, first)); i < removal->n && removal->ids[i] <= last_id; i++)
+    for (int64_t i = bisect_place(removal->ids, removal->n, shard_batch_id(batch, first)); i < removal->n && removal->ids[i] <= last_id; i++)
         TRY(collect(removal, batch->first_row + (removal->ids[i] - batch->first_id), err));
     return DFAISS_OK;
 }
@@ -118,7 +106,7 @@ static dfaiss_status_t look_at_ids(shard_removal_t *removal, const shard_batch_t
         int64_t id = shard_batch_id(batch, row);
         if (id < removal->ids[0] || id > removal->ids[removal->n - 1])
             continue;
-        int64_t place = lower_bound(removal, id);
+        int64_t place = bisect_place(removal->ids, removal->n, id);
         if (place < removal->n && removal->ids[place] == id)
             TRY(collect(removal, row, err));
     }
