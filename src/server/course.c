@@ -85,7 +85,6 @@ static void keep_failure(server_t *server, const course_t *course) {
     if (!hosted)
         return;
     hosted->train_failure = course->error;
-    hosted->train_again = 2 * course->total;
     if (!course->request)
         log_write(LOG_LEVEL_WARNING, "training index '%s' failed: %s", course->index, course->error.text);
 }
@@ -105,6 +104,7 @@ static void adopt(server_t *server, course_t *course) {
     bytes_writer_t argument = {0};
     begin_argument(course, &argument);
     bytes_put_u8(&argument, keeps_failure(course));
+    bytes_put_i64(&argument, course->total);
     message_outcome_encode(course->status, &course->error, &argument);
     operation_start(server, OPERATION_ADOPT, &argument, NULL, 0, adopted, course);
 }

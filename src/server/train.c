@@ -82,26 +82,30 @@ void training_part_start(training_part_t *part, operation_t *operation) {
     part->stage = PART_DRAWS;
 }
 
-/* Keeps why an index is not trained. By itself that is tried again when there are twice as many vectors. */
-static void keep_failure(hosted_t *hosted, const dfaiss_error_t *failure) {
-    hosted->train_failure = *failure;
-    hosted->train_again = 2 * shard_living(hosted->shard);
+static bool trains_locally(const hosted_t *hosted) {
+    return shard_config(hosted->shard)->training == CONFIG_TRAINING_local;
 }
 
-static dfaiss_status_t install(hosted_t *hosted, training_part_t *part, dfaiss_error_t *err) {
+void training_keep_failure(hosted_t *hosted, const dfaiss_error_t *failure, int64_t rows) {
+    hosted->train_failure = *failure;
+    hosted->train_again = 2 * (trains_locally(hosted) ? shard_living(hosted->shard) : rows);
+}
+
+static dfaiss_status_t install(hosted_t *hosted, training_part_t *part, int64_t rows, dfaiss_error_t *err) {
     engine_template_t *template = part->template;
     part->template = NULL;
     dfaiss_error_t failure = {0};
     dfaiss_status_t status = shard_install(hosted->shard, template, &failure);
     if (status != DFAISS_OK) {
-        keep_failure(hosted, &failure);
+        training_keep_failure(hosted, &failure, rows);
         *err = failure;
     }
     return status;
 }
 
-/* Ends a training on this server: what was trained is installed, unless `failure` says why it is not to be; that is kept where `keep`. */
-static dfaiss_status_t end_training(server_t *server, const char *index, uint64_t number, const dfaiss_error_t *failure, bool keep,
+/* Ends a training on this server: what was trained is installed, unless `failure` says why it is not to be; that is kept where `keep`. rows: as of
+ * training_keep_failure. */
+static dfaiss_status_t end_training(server_t *server, const char *index, uint64_t number, const dfaiss_error_t *failure, bool keep, int64_t rows,
                                     dfaiss_error_t *err) {
     training_part_t *part = find_part(server, number);
     hosted_t *hosted = training_index(server, index, number);
@@ -109,9 +113,9 @@ static dfaiss_status_t end_training(server_t *server, const char *index, uint64_
     if (hosted)
         hosted->training = 0;
     if (failure->code != DFAISS_OK && hosted && keep)
-        keep_failure(hosted, failure);
+        training_keep_failure(hosted, failure, rows);
     else if (failure->code == DFAISS_OK && part && part->template)
-        status = hosted ? install(hosted, part, err) : training_index_gone(index, err);
+        status = hosted ? install(hosted, part, rows, err) : training_index_gone(index, err);
     if (part)
         free_part(server, part);
     return status;
@@ -125,7 +129,7 @@ static void end_own_training(server_t *server, training_part_t *part, const dfai
     char index[MESSAGE_NAME];
     memcpy(index, part->index, sizeof index);
     bool there = training_index(server, index, part->number) != NULL;
-    dfaiss_status_t installed = end_training(server, index, part->number, failure, true, &error);
+    dfaiss_status_t installed = end_training(server, index, part->number, failure, true, part->rows, &error);
     if (there && failure->code != DFAISS_ERR_INTERRUPTED && (failure->code != DFAISS_OK || installed != DFAISS_OK))
         log_write(LOG_LEVEL_WARNING, "server %d: training index '%s' failed: %s", server->number, index, error.text);
 }
@@ -198,10 +202,6 @@ void training_parts_clear(server_t *server) {
 }
 
 /* ---- operations ---- */
-
-static bool trains_locally(const hosted_t *hosted) {
-    return shard_config(hosted->shard)->training == CONFIG_TRAINING_local;
-}
 
 /* With local training every server plans here, and those that are trained already are left out. */
 static dfaiss_status_t prepare(server_t *server, hosted_t *hosted, uint64_t number, dfaiss_error_t *err) {
@@ -347,7 +347,7 @@ void operation_template(server_t *server, operation_t *operation) {
         operation_local_end(server, operation, status, &error);
 }
 
-/* The argument: index, number, whether a failure is to be kept, and how training went. */
+/* The argument: index, number, whether a failure is to be kept, how many vectors all servers had, and how training went. */
 static dfaiss_status_t adopt(server_t *server, const operation_t *operation, dfaiss_error_t *err) {
     char index[MESSAGE_NAME];
     dfaiss_status_t status;
@@ -356,10 +356,11 @@ static dfaiss_status_t adopt(server_t *server, const operation_t *operation, dfa
     bytes_get_string(&in, index, sizeof index);
     uint64_t number = bytes_get_u64(&in);
     bool keep = bytes_get_u8(&in) != 0;
+    int64_t rows = bytes_get_i64(&in);
     TRY(message_outcome_decode(MESSAGE_TRAIN, &in, &status, &failure, err));
-    if (!bytes_reader_done(&in))
+    if (!bytes_reader_done(&in) || rows < 0)
         return message_malformed(MESSAGE_TRAIN, err);
-    return end_training(server, index, number, &failure, keep, err);
+    return end_training(server, index, number, &failure, keep, rows, err);
 }
 
 void operation_adopt(server_t *server, operation_t *operation) {

@@ -44,8 +44,7 @@ static bool train_alone(server_t *server, hosted_t *hosted) {
     if (shard_living(hosted->shard) < training_due_rows(server, hosted))
         return false;
     if (start_alone(server, hosted, &error) != DFAISS_OK) {
-        hosted->train_failure = error;
-        hosted->train_again = 2 * shard_living(hosted->shard);
+        training_keep_failure(hosted, &error, shard_living(hosted->shard));
         log_write(LOG_LEVEL_WARNING, "server %d: training index '%s' failed: %s", server->number, hosted->name, error.text);
     }
     return true;

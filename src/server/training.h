@@ -33,6 +33,10 @@ bool training_wanted(const server_t *server, const hosted_t *hosted);
 /* ERR_NOT_FOUND: that is so. */
 dfaiss_status_t training_index_gone(const char *index, dfaiss_error_t *err);
 
+/* Keeps why an index is not trained. By itself that is tried again when there are twice as many vectors: twice the `rows` that all servers had, or
+ * with local training what this one has. */
+void training_keep_failure(hosted_t *hosted, const dfaiss_error_t *failure, int64_t rows);
+
 /* Makes a part and marks its index. The training (may be NULL) is taken over, also on failure. */
 CHECKED dfaiss_status_t training_part_add(server_t *server, hosted_t *hosted, uint64_t number, training_t *training, training_part_t **out,
                                           dfaiss_error_t *err);

@@ -420,8 +420,14 @@ static void test_training_by_itself(void **state) {
     /* Servers have told how many they hold when these have been answered, and that it is not enough. */
     assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINING, 2, &job.error), DFAISS_ERR_TIMEOUT, job.error, "NOT_TRAINED");
     assert_int_equal(trainings(&vectors), 0);
+    /* So long that server 0 looks again how many there are as soon as it has failed. */
     api_mark("no-success");
+    api_mark("no-end");
     api_add("self", base, DIM, due - 1, 1, 1);
+    wait_for("self", DFAISS_TRAINING);
+    for (int i = 0; i < 1200; i++)
+        api_rest();
+    api_unmark("no-end");
     assert_fails(dfaiss_wait_state(job.client, "self", DFAISS_TRAINED, 60, &job.error), DFAISS_ERR_FAISS, job.error, "vectors fails");
     assert_int_equal(trainings(&vectors), 1);
     assert_int_equal(vectors, due);
