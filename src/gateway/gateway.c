@@ -146,6 +146,8 @@ dfaiss_status_t gateway_open(const gateway_options_t *options, gateway_t **out, 
 }
 
 dfaiss_status_t gateway_publish(gateway_t *gateway, dfaiss_error_t *err) {
+    if (gateway->published || gateway->closing)
+        return DFAISS_OK;
     TRY(listen_file_write(gateway->path, &gateway->file, err));
     gateway->published = true;
     log_write(LOG_LEVEL_INFO, "listening at %s:%d; %s tells clients", gateway->file.host, gateway->file.port, gateway->path);

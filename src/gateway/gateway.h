@@ -54,7 +54,7 @@ typedef struct gateway_options {
 CHECKED dfaiss_status_t gateway_open(const gateway_options_t *options, gateway_t **out, dfaiss_error_t *err);
 /* Ends all connections and removes the listen file. NULL is fine. */
 void gateway_destroy(gateway_t *gateway);
-/* Writes the listen file: clients may come. */
+/* Writes the listen file, once, and not when it closes already: clients may come. */
 CHECKED dfaiss_status_t gateway_publish(gateway_t *gateway, dfaiss_error_t *err);
 int gateway_descriptor(const gateway_t *gateway);
 

@@ -45,7 +45,6 @@ void outside_close(server_t *server) {
 /* Clients are told where to come when they would be answered. */
 static void publish(server_t *server) {
     dfaiss_error_t error = {0};
-    server->published = true;
     server_fail(server, gateway_publish(server->gateway, &error), &error);
 }
 
@@ -58,7 +57,7 @@ static void close_when_answered(server_t *server) {
 bool outside_advance(server_t *server) {
     if (!server->gateway)
         return false;
-    if (server->open && !server->published)
+    if (server->open)
         publish(server);
     if (server->wishes.stopped)
         gateway_close(server->gateway, &server->wishes.reason, true);

@@ -259,6 +259,10 @@ enum { ANSWER_LIMIT = TRANSPORT_BODY_LIMIT / 2 };
 /* Answers and frees the request. body (the result behind the outcome, may be NULL) is copied; the bulk is taken over. */
 void request_answer(server_t *server, request_t *request, dfaiss_status_t status, const dfaiss_error_t *error, const bytes_writer_t *body, void *bulk,
                     size_t bulk_size);
+/* Begins an operation here whose argument is the body of the request, and whose context is the request. */
+void request_start_operation(server_t *server, request_t *request, operation_kind_t kind, operation_end_t *end);
+/* The end of such an operation: answers with how it went. */
+void request_answer_outcome(server_t *server, operation_t *operation, void *context);
 /* Answers with success, and keeps the request for a second answer. */
 void request_answer_first(server_t *server, request_t *request, const bytes_writer_t *body);
 /* Answers CREATE and LOAD: what a client needs to know of the index, which is here now. */
@@ -453,7 +457,6 @@ struct server {
     uint64_t last_training;
 
     struct gateway *gateway; /* to clients that are no ranks of the world; NULL: none */
-    bool published;          /* they know where to come */
 
     lead_t *lead;
     active_search_t *searches; /* of this server's shards, taking turns */

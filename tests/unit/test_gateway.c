@@ -54,6 +54,23 @@ static void listen_file_is_the_owners_alone(void **state) {
     assert_ok(file_remove_tree(folder, &error), error);
 }
 
+/* Servers may be told to stop while their indexes still load. */
+static void what_has_closed_invites_nobody(void **state) {
+    char folder[256], path[300];
+    dfaiss_error_t error, reason = {0};
+    gateway_t *gateway;
+    (void)state;
+    check_make_folder(folder, sizeof folder);
+    snprintf(path, sizeof path, "%s/listen", folder);
+    gateway_options_t options = {.listen_file = path, .servers = 1, .limits = gateway_usual_limits()};
+    assert_ok(gateway_open(&options, &gateway, &error), error);
+    gateway_close(gateway, &reason, true);
+    assert_ok(gateway_publish(gateway, &error), error);
+    assert_false(file_exists(path));
+    gateway_destroy(gateway);
+    assert_ok(file_remove_tree(folder, &error), error);
+}
+
 static void listen_file_of_another_job_stays(void **state) {
     char folder[256], path[300];
     dfaiss_error_t error;
@@ -518,6 +535,7 @@ static void who_is_idle_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listen_file_is_the_owners_alone),
+        cmocka_unit_test(what_has_closed_invites_nobody),
         cmocka_unit_test(listen_file_of_another_job_stays),
         cmocka_unit_test(other_files_are_no_listen_files),
         cmocka_unit_test(addresses_that_cannot_be_listened_at_are_named),
