@@ -82,7 +82,5 @@ void request_create(server_t *server, request_t *request) {
         request_answer(server, request, status, &error, NULL, NULL, 0);
         return;
     }
-    bytes_writer_t argument = {0};
-    bytes_put(&argument, request->message.body, request->message.body_size);
-    operation_start(server, OPERATION_CREATE, &argument, NULL, 0, created, request);
+    request_start_operation(server, request, OPERATION_CREATE, created);
 }

@@ -32,10 +32,6 @@ void request_shutdown(server_t *server, request_t *request) {
     server->shutdown = request;
 }
 
-static void all_closed(server_t *server, operation_t *operation, void *context) {
-    request_answer(server, context, operation->status, &operation->error, NULL, NULL, 0);
-}
-
 /* What is under way ends first: each index goes when nobody uses it any more. */
 void operation_close(server_t *server, operation_t *operation) {
     (void)operation;
@@ -64,7 +60,7 @@ static bool start_closing(server_t *server) {
         return false;
     server->shutdown = NULL;
     bytes_writer_t argument = {0};
-    operation_start(server, OPERATION_CLOSE, &argument, NULL, 0, all_closed, request);
+    operation_start(server, OPERATION_CLOSE, &argument, NULL, 0, request_answer_outcome, request);
     return true;
 }
 

@@ -192,12 +192,8 @@ bool flushes_advance(server_t *server) {
     return something;
 }
 
-static void flushed(server_t *server, operation_t *operation, void *context) {
-    request_answer(server, context, operation->status, &operation->error, NULL, NULL, 0);
-}
-
 void request_flush(server_t *server, request_t *request) {
     bytes_writer_t argument = {0};
     message_named_encode(request->index, &argument);
-    operation_start(server, OPERATION_FLUSH, &argument, NULL, 0, flushed, request);
+    operation_start(server, OPERATION_FLUSH, &argument, NULL, 0, request_answer_outcome, request);
 }

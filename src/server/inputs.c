@@ -26,14 +26,8 @@ void operation_input(server_t *server, operation_t *operation) {
     operation_local_end(server, operation, status, &error);
 }
 
-static void declared(server_t *server, operation_t *operation, void *context) {
-    request_answer(server, context, operation->status, &operation->error, NULL, NULL, 0);
-}
-
 void request_input(server_t *server, request_t *request) {
-    bytes_writer_t argument = {0};
-    bytes_put(&argument, request->message.body, request->message.body_size);
-    operation_start(server, OPERATION_INPUT, &argument, NULL, 0, declared, request);
+    request_start_operation(server, request, OPERATION_INPUT, request_answer_outcome);
 }
 
 /* ---- INPUTS ---- */
@@ -65,7 +59,5 @@ static void collected(server_t *server, operation_t *operation, void *context) {
 }
 
 void request_inputs(server_t *server, request_t *request) {
-    bytes_writer_t argument = {0};
-    bytes_put(&argument, request->message.body, request->message.body_size);
-    operation_start(server, OPERATION_INPUTS, &argument, NULL, 0, collected, request);
+    request_start_operation(server, request, OPERATION_INPUTS, collected);
 }

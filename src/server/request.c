@@ -162,6 +162,16 @@ void request_answer(server_t *server, request_t *request, dfaiss_status_t status
         start_waiting_control(server, index);
 }
 
+void request_answer_outcome(server_t *server, operation_t *operation, void *context) {
+    request_answer(server, context, operation->status, &operation->error, NULL, NULL, 0);
+}
+
+void request_start_operation(server_t *server, request_t *request, operation_kind_t kind, operation_end_t *end) {
+    bytes_writer_t argument = {0};
+    bytes_put(&argument, request->message.body, request->message.body_size);
+    operation_start(server, kind, &argument, NULL, 0, end, request);
+}
+
 void request_answer_first(server_t *server, request_t *request, const bytes_writer_t *body) {
     bytes_writer_t answer = {0};
     message_outcome_encode(DFAISS_OK, NULL, &answer);

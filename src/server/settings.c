@@ -5,17 +5,6 @@
 #include "message/setting.h"
 #include "server/server_internal.h"
 
-static void answer_outcome(server_t *server, operation_t *operation, void *context) {
-    request_answer(server, context, operation->status, &operation->error, NULL, NULL, 0);
-}
-
-/* The request's body is the operation's argument. */
-static void start(server_t *server, request_t *request, operation_kind_t kind) {
-    bytes_writer_t argument = {0};
-    bytes_put(&argument, request->message.body, request->message.body_size);
-    operation_start(server, kind, &argument, NULL, 0, answer_outcome, request);
-}
-
 /* A number for an index that is here, out of a request's or an operation's body. */
 static dfaiss_status_t decode_for(server_t *server, message_kind_t kind, const void *body, size_t size, hosted_t **hosted, int64_t *value,
                                   dfaiss_error_t *err) {
@@ -37,7 +26,7 @@ void request_set_nprobe(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
     dfaiss_status_t status = check_nprobe(server, request, &error);
     if (status == DFAISS_OK)
-        start(server, request, OPERATION_SET_NPROBE);
+        request_start_operation(server, request, OPERATION_SET_NPROBE, request_answer_outcome);
     else
         request_answer(server, request, status, &error, NULL, NULL, 0);
 }
@@ -69,7 +58,7 @@ void request_set_dim(server_t *server, request_t *request) {
     dfaiss_error_t error = {0};
     dfaiss_status_t status = set_dim(server, request->message.body, request->message.body_size, &error);
     if (status == DFAISS_OK)
-        start(server, request, OPERATION_SET_DIM);
+        request_start_operation(server, request, OPERATION_SET_DIM, request_answer_outcome);
     else
         request_answer(server, request, status, &error, NULL, NULL, 0);
 }
@@ -146,7 +135,7 @@ void request_set_threads(server_t *server, request_t *request) {
     int threads;
     dfaiss_status_t status = decode_threads(request->message.body, request->message.body_size, &threads, &error);
     if (status == DFAISS_OK)
-        start(server, request, OPERATION_SET_THREADS);
+        request_start_operation(server, request, OPERATION_SET_THREADS, request_answer_outcome);
     else
         request_answer(server, request, status, &error, NULL, NULL, 0);
 }

@@ -61,9 +61,7 @@ static void answer_result(server_t *server, operation_t *operation, void *contex
 }
 
 void request_statistics(server_t *server, request_t *request) {
-    bytes_writer_t argument = {0};
-    bytes_put(&argument, request->message.body, request->message.body_size);
-    operation_start(server, OPERATION_STATISTICS, &argument, NULL, 0, answer_result, request);
+    request_start_operation(server, request, OPERATION_STATISTICS, answer_result);
 }
 
 void request_answer_loaded(server_t *server, request_t *request) {
