@@ -82,14 +82,6 @@ static const arguments_t arguments = {
     .listed = KEY_LOAD,
 };
 
-/* The clients wait for answers that will never come. */
-static void abort_job(const program_t *program, dfaiss_status_t status, const dfaiss_error_t *err) {
-    program_t speaker = *program;
-    speaker.speaks = true;
-    report_error(&speaker, err);
-    MPI_Abort(MPI_COMM_WORLD, report_exit_code(status));
-}
-
 static dfaiss_status_t serve(program_t *program, const dfaiss_server_options_t *server, int *clients, dfaiss_error_t *err) {
     dfaiss_world_t *world = NULL;
     TRY(dfaiss_world_create(MPI_COMM_WORLD, DFAISS_ROLE_SERVER, &world, err));
@@ -101,7 +93,7 @@ static dfaiss_status_t serve(program_t *program, const dfaiss_server_options_t *
     dfaiss_status_t status = dfaiss_serve(world, server, err);
     /* Where there are servers alone all of them know. */
     if (status != DFAISS_OK && status != DFAISS_ERR_INTERRUPTED && !alone)
-        abort_job(program, status, err);
+        report_abort(program, status, err);
     dfaiss_world_destroy(world);
     return status;
 }

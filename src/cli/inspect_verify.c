@@ -1,10 +1,10 @@
 #include "cli/inspect_verify.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/team.h"
+#include "cli/launch.h"
 
 enum { THREADS_MOST = 16 }; /* more do not read faster from what is read here */
 
@@ -94,9 +94,7 @@ static void verify_one(void *context, int64_t task, int thread) {
 }
 
 static int threads_for(int64_t files) {
-    cpu_set_t processors;
-    int64_t most = sched_getaffinity(0, sizeof processors, &processors) == 0 ? CPU_COUNT(&processors) : 1;
-    most = most < THREADS_MOST ? most : THREADS_MOST;
+    int64_t cores = launch_usable_cores(), most = cores < THREADS_MOST ? cores : THREADS_MOST;
     most = most < files ? most : files;
     return most > 1 ? (int)most : 1;
 }

@@ -11,14 +11,6 @@
 #include "cli/signals.h"
 #include "transport/public_world.h"
 
-/* The other ranks wait for messages that will never come: there is no orderly end. */
-static void abort_job(const program_t *program, dfaiss_status_t status, const dfaiss_error_t *err) {
-    program_t speaker = *program;
-    speaker.speaks = true;
-    report_error(&speaker, err);
-    MPI_Abort(MPI_COMM_WORLD, report_exit_code(status));
-}
-
 bool job_must_abort(dfaiss_status_t status) {
     return status == DFAISS_ERR_MPI || status == DFAISS_ERR_PEER || status == DFAISS_ERR_TIMEOUT;
 }
@@ -223,7 +215,7 @@ static dfaiss_status_t work_in_role(job_t *job, dfaiss_world_t *world, job_clien
         return DFAISS_OK;
     /* A server that stops is missed by all; a client where it was left without an answer. */
     if (server ? status != DFAISS_OK : job_must_abort(status))
-        abort_job(job->program, status, err);
+        report_abort(job->program, status, err);
     return status;
 }
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mpi.h>
+
 /* 2 is for what the person who typed the command can mend by typing another: wrong options, a wrong configuration, an input or index that is not
  * there, one that is there already, and what a kind of index cannot do. 3 is for files that are there and are not what they should be. 4 is
  * for the other ranks. 99 tells a batch system to start the job again from its checkpoint. All else is 1: the machine (disk, memory,
@@ -84,6 +86,13 @@ dfaiss_status_t report_json(program_t *program, json_t *object, dfaiss_error_t *
     int failed = print_object(object);
     json_decref(object);
     return failed ? error_system(err, "write", "stdout", errno) : DFAISS_OK;
+}
+
+void report_abort(const program_t *program, dfaiss_status_t status, const dfaiss_error_t *err) {
+    program_t speaker = *program;
+    speaker.speaks = true;
+    report_error(&speaker, err);
+    MPI_Abort(MPI_COMM_WORLD, report_exit_code(status));
 }
 
 void report_notice(const program_t *program, const char *format, ...) {

@@ -15,6 +15,9 @@ int report_exit_code(dfaiss_status_t status);
  * answered with an object already. Only the process that speaks says anything. */
 void report_error(const program_t *program, const dfaiss_error_t *err);
 
+/* The same by whichever rank of a job comes here, for which the others wait in vain: the job ends with that exit code, and this does not return. */
+void report_abort(const program_t *program, dfaiss_status_t status, const dfaiss_error_t *err);
+
 /* A JSON string of a text that may be anything, such as a path (new reference; NULL: no memory). What is not UTF-8 is replaced. */
 json_t *report_text_json(const char *text);
 

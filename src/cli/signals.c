@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <mpi.h>
-
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/report.h"
 
@@ -32,12 +30,6 @@ static atomic_int as_json;
 
 /* ---- handlers ---- */
 
-static int64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 static void put(int to, const char *text) {
     ssize_t ignored = write(to, text, strlen(text));
     (void)ignored;
@@ -58,7 +50,7 @@ static void note_save(int number) {
 }
 
 static void note_stop(int number) {
-    int64_t time = now(), before = 0;
+    int64_t time = clock_nanoseconds(), before = 0;
     (void)number;
     if (!atomic_compare_exchange_strong(&stopped_at, &before, time)) {
         /* In silence: it may be the launcher, since another rank has said why the job ends. */
@@ -128,12 +120,9 @@ dfaiss_wish_t signals_wish(void *context) {
 
 /* The clients wait for answers that will never come. */
 static void give_up(const program_t *program, dfaiss_status_t status, const dfaiss_error_t *error) {
-    program_t speaker = *program;
     dfaiss_error_t told = *error;
-    speaker.speaks = true;
     (void)error_prefix(&told, status, "stopped by a signal, and not saved: ");
-    report_error(&speaker, &told);
-    MPI_Abort(MPI_COMM_WORLD, report_exit_code(status));
+    report_abort(program, status, &told);
 }
 
 void signals_wish_ended(void *program, dfaiss_wish_t wish, dfaiss_status_t status, const dfaiss_error_t *error) {
