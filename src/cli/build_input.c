@@ -22,7 +22,7 @@
 /* ---- storage ---- */
 
 static const char *storage_of(const build_options_t *options, const index_config_t *config) {
-    return config && config->index_storage_dir[0] ? config->index_storage_dir : options->storage;
+    return config ? index_config_storage(config, options->storage) : options->storage;
 }
 
 void build_storage(const build_options_t *options, char *storage, size_t capacity) {
@@ -111,15 +111,11 @@ static dfaiss_status_t take_saved(const build_options_t *options, build_input_t 
     } else {
         input->config = saved->config;
         saved->config = NULL;
-        /* A storage may have been moved or copied: the index is where it was found. */
-        if (input->config->index_storage_dir[0])
-            snprintf(input->config->index_storage_dir, sizeof input->config->index_storage_dir, "%s", options->storage);
     }
     input->loads = true;
     input->generation = saved->generation;
     input->servers = saved->servers;
     input->vectors = saved->vectors;
-    input->buffered = saved->buffered;
     input->bytes = saved->bytes;
     return DFAISS_OK;
 }

@@ -12,11 +12,10 @@ typedef struct build_input {
     dataset_t *dataset;     /* owned */
     int64_t *ids;           /* int64_t[rows of the dataset], NULL without --ids; owned, free() */
     char *identity;         /* of the data, ids and metadata (cli/input_identity.h); owned */
-    bool loads;             /* an index that is there: the next five tell of its newest generation */
+    bool loads;             /* an index that is there: the next four tell of its newest generation */
     int64_t generation;
     int64_t servers;
     int64_t vectors;
-    int64_t buffered; /* those of them that are not indexed yet */
     uint64_t bytes;
     bool complete; /* it has all of this input, and there is nothing left to do */
 } build_input_t;

@@ -58,7 +58,7 @@ static dfaiss_status_t check_inputs(importing_t *importing, dfaiss_error_t *err)
 static dfaiss_status_t read_config(importing_t *importing, dfaiss_error_t *err) {
     const import_options_t *options = importing->options;
     TRY(index_config_read(options->config, &importing->config, err));
-    importing->storage = importing->config->index_storage_dir[0] ? importing->config->index_storage_dir : options->storage;
+    importing->storage = index_config_storage(importing->config, options->storage);
     if (manifest_exists(importing->storage, options->index) && !options->overwrite)
         return error_set(err, DFAISS_ERR_EXISTS, options->index, "the storage %s holds an index %s already: give --overwrite", importing->storage,
                          options->index);

@@ -1,21 +1,14 @@
 #include "cli/saved_index.h"
 
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <jansson.h>
 
 #include "checkpoint/generation.h"
 #include "filter/expression.h"
 
 /* A configuration that is wrong was right when it was saved: that is damage. */
 static dfaiss_status_t parse_config(const manifest_generation_t *generation, const char *where, index_config_t **config, dfaiss_error_t *err) {
-    char *text = json_dumps(generation->config, 0);
-    if (!text)
-        return error_memory(err, 0, "a configuration");
-    dfaiss_status_t status = index_config_parse(text, strlen(text), where, config, err);
-    free(text);
+    dfaiss_status_t status = index_config_from_json(generation->config, where, config, err);
     if (status == DFAISS_ERR_CONFIG && err)
         err->code = DFAISS_ERR_CHECKPOINT;
     return status == DFAISS_ERR_CONFIG ? DFAISS_ERR_CHECKPOINT : status;
@@ -31,12 +24,11 @@ dfaiss_status_t saved_index_read(const char *storage, const char *index, saved_i
     dfaiss_status_t status = newest ? parse_config(newest, folder, &saved.config, err)
                                     : error_set(err, DFAISS_ERR_CHECKPOINT, folder, "the manifest in %s names no complete generation", folder);
     if (status == DFAISS_OK) {
+        index_config_found_in(saved.config, storage);
         saved.generation = newest->number;
         saved.servers = newest->servers;
         saved.vectors = newest->vectors;
-        saved.buffered = newest->buffered;
         saved.bytes = manifest_generation_bytes(newest);
-        saved.next_id = newest->next_id;
         saved.own_ids = newest->own_ids;
         *out = saved;
     }

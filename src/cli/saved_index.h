@@ -9,13 +9,11 @@
 #include "config/index_config.h"
 
 typedef struct saved_index {
-    index_config_t *config; /* owned */
+    index_config_t *config; /* owned; where it names a folder of its own, that is where the index was found */
     int64_t generation;
     int64_t servers;
     int64_t vectors;
-    int64_t buffered; /* those of them that are not indexed yet */
     uint64_t bytes;
-    int64_t next_id;
     bool own_ids;
 } saved_index_t;
 

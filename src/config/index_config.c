@@ -236,6 +236,15 @@ const char *index_config_kind(const index_config_t *config) {
     return config_key_find("index_builder_type")->choices[config->index_builder_type];
 }
 
+const char *index_config_storage(const index_config_t *config, const char *otherwise) {
+    return config->index_storage_dir[0] ? config->index_storage_dir : otherwise;
+}
+
+void index_config_found_in(index_config_t *config, const char *storage) {
+    if (config->index_storage_dir[0])
+        snprintf(config->index_storage_dir, sizeof config->index_storage_dir, "%s", storage);
+}
+
 static int64_t inferred_centroids(int64_t n) {
     if (n < 1000000)
         return (int64_t)(2 * sqrt((double)(n > 0 ? n : 0)));

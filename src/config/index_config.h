@@ -68,6 +68,11 @@ CHECKED dfaiss_status_t index_config_read(const char *path, index_config_t **con
 CHECKED dfaiss_status_t index_config_from_json(const json_t *object, const char *where, index_config_t **config, dfaiss_error_t *err);
 void index_config_destroy(index_config_t *config);
 
+/* Where the index is kept: its index_storage_dir, or `otherwise` where it has none. Borrowed of either. */
+const char *index_config_storage(const index_config_t *config, const char *otherwise);
+/* A storage may have been moved or copied: an index with a folder of its own is where it was found. */
+void index_config_found_in(index_config_t *config, const char *storage);
+
 /* A copy that shares nothing. */
 CHECKED dfaiss_status_t index_config_copy(const index_config_t *config, index_config_t **out, dfaiss_error_t *err);
 

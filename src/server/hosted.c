@@ -124,5 +124,5 @@ int64_t hosted_expected_rows(const server_t *server, const index_config_t *confi
 }
 
 const char *hosted_storage(const server_t *server, const index_config_t *config) {
-    return config->index_storage_dir[0] ? config->index_storage_dir : server->options->storage;
+    return index_config_storage(config, server->options->storage);
 }

@@ -74,9 +74,7 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     shard_content_t *content = &loading->content;
     shard_t *shard = NULL;
     team_t *own;
-    /* A storage may have been moved or copied: the next generation belongs where this one was found. */
-    if (content->config->index_storage_dir[0])
-        snprintf(content->config->index_storage_dir, sizeof content->config->index_storage_dir, "%s", loading->restoring.storage);
+    index_config_found_in(content->config, loading->restoring.storage);
     TRY(override_apply(content->config, (const char *)loading->overrides.data, loading->overrides.size, loading->restoring.index, err));
     TRY(hosted_team(server, content->config, &own, err));
     shard_restored_t restored = {
