@@ -25,21 +25,10 @@ start() {
     started+=("$last")
 }
 
-# wait_until TEXT COMMAND...: the command succeeds within a minute.
-wait_until() {
-    local text=$1 tries
-    shift
-    for ((tries = 0; tries < 600; tries++)); do
-        ! "$@" > /dev/null 2>&1 || return 0
-        sleep 0.1
-    done
-    fail "$text: $(cat start-*.err)"
-}
-
 # serve ARGUMENT...: servers that listen; $last are they.
 serve() {
     start "$dfaiss" serve --storage st --threads 1 --listen listen.json "$@"
-    wait_until "the servers do not listen" test -f listen.json
+    wait_until test -f listen.json || fail "the servers do not listen: $(cat start-*.err)"
 }
 
 # expect_ended: $last has ended with code 0.

@@ -67,10 +67,7 @@ signal_job() {
     rm -f signals ready
     JOB='touch ready; for _ in {1..100}; do sleep 0.1; [ ! -e signals ] || exit 0; done' "$dfaiss" "${build[@]}" > out 2> err &
     local program=$!
-    for _ in {1..100}; do
-        [ ! -e ready ] || break
-        sleep 0.1
-    done
+    wait_until test -e ready || fail "the job has not begun"
     kill -s "$1" "$program"
     local code=0
     wait "$program" || code=$?

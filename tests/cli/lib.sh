@@ -27,6 +27,27 @@ run() {
     [ "$found" = "$expected" ] || fail "exit code $found instead of $expected: $*"
 }
 
+# wait_until COMMAND...: until it succeeds, for a minute; ends with 1 where it does not.
+wait_until() {
+    local tries
+    for ((tries = 0; tries < 600; tries++)); do
+        ! "$@" > wait-out 2>&1 || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
+# processes PROGRAM: those of it that work in this folder.
+processes() {
+    local process
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/cwd")" = "$folder" ] || continue
+        [ "$(readlink "$process/exe")" = "$1" ] || continue
+        echo "${process#/proc/}"
+    done 2> find-err
+    return 0
+}
+
 # expect_output TEXT: the last stdout holds TEXT.
 expect_output() {
     grep -q -F -- "$1" "$folder/out" || fail "stdout does not hold '$1'"

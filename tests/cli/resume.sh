@@ -21,23 +21,8 @@ ask() {
     search "$1" --queries data/query.fbin -k 10 --output "$2.ibin" --groundtruth data/groundtruth.ibin
 }
 
-# processes: those that work in this folder, but for this script's own.
-processes() {
-    local process
-    for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/cwd")" = "$folder" ] || continue
-        [ "$(readlink "$process/exe")" = "$1" ] || continue
-        echo "${process#/proc/}"
-    done 2> find-err
-    return 0
-}
-
-wait_until_gone() {
-    for _ in $(seq 300); do
-        [ -n "$(processes "$dfaiss")" ] || return 0
-        sleep 0.1
-    done
-    fail "ranks are left of a job that was killed"
+has_ended() {
+    [ -z "$(processes "$dfaiss")" ]
 }
 
 # kill_some MILLISECONDS: after that time one process of the job is killed, a rank or the program that has started them.
@@ -64,7 +49,7 @@ resume_until_done() {
         [ -n "$fault" ] || kill_some $((50 + RANDOM % 900))
         code=0
         wait "$job" || code=$?
-        wait_until_gone
+        wait_until has_ended || fail "ranks are left of a job that was killed"
         [ "$code" = 0 ] || killed=$((killed + 1))
         held=$(vectors "$name")
         [ "$code" = 0 ] || [ "$held" = 0 ] || [ "$held" = "$rows" ] || parts=$((parts + 1))

@@ -20,23 +20,10 @@ begin() {
 # ranks: the processes of the job, in the order of their ranks.
 ranks() {
     local process
-    for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/cwd")" = "$folder" ] || continue
-        [ "$(readlink "$process/exe")" = "$dfaiss" ] || continue
-        tr '\0' '\n' < "$process/environ" | sed -n "s/^OMPI_COMM_WORLD_RANK=\(.*\)/\1 ${process#/proc/}/p"
-    done 2> find-err | sort -n | cut -d ' ' -f 2
+    for process in $(processes "$dfaiss"); do
+        tr '\0' '\n' < "/proc/$process/environ" | sed -n "s/^OMPI_COMM_WORLD_RANK=\(.*\)/\1 $process/p"
+    done 2> environ-err | sort -n | cut -d ' ' -f 2
     return 0
-}
-
-# wait_for NAME COMMAND...: until it succeeds.
-wait_for() {
-    local name=$1
-    shift
-    for _ in $(seq 600); do
-        ! "$@" || return 0
-        sleep 0.1
-    done
-    fail "$name has not come"
 }
 
 has_ranks() {
@@ -54,7 +41,7 @@ end() {
     wait "$job" || found=$?
     trap 'rm -rf "$folder"' EXIT
     [ "$found" = "$1" ] || fail "exit code $found instead of $1"
-    wait_for "the end of all ranks" has_ranks 0
+    wait_until has_ranks 0 || fail "ranks are left"
 }
 
 expect_stopped() {
@@ -80,10 +67,10 @@ has_generation() {
 
 # Saved and gone on with.
 begin
-wait_for "the index" has_begun
+wait_until has_begun || fail "the index has not come"
 sleep 0.5
 kill -USR1 "$job"
-wait_for "a generation" has_generation 1
+wait_until has_generation 1 || fail "a generation has not come"
 end 0
 [ "$(value vectors)" = "$rows" ] || fail "vectors of a build that was saved meanwhile"
 [ "$(value generation)" -ge 2 ] || fail "SIGUSR1 has saved nothing"
@@ -99,7 +86,7 @@ for how in USR2 TERM mpirun rank; do
     else
         begin --resume
     fi
-    wait_for "all ranks" has_ranks 3
+    wait_until has_ranks 3 || fail "not all ranks have come"
     sleep 1.5
     case $how in
     USR2 | TERM) kill -s "$how" "$job" || fail "the job ended before a signal" ;;
@@ -124,7 +111,7 @@ begin_stuck() {
     rm -rf st
     build 2 slow --data data/query.fbin
     DFAISS_FAULT=sync:1:stop begin --append "$@"
-    wait_for "the index" has_begun
+    wait_until has_begun || fail "the index has not come"
     sleep 0.5
     kill -TERM "$job"
 }
@@ -153,7 +140,7 @@ build 2 slow "$how" --data data/base.fbin --config slow.json
 # Where a save fails, the exit code says so.
 rm -rf st
 DFAISS_FAULT=sync:1+:ENOSPC begin
-wait_for "the index" has_begun
+wait_until has_begun || fail "the index has not come"
 sleep 0.5
 kill -USR2 "$job"
 end 1
@@ -164,7 +151,7 @@ expect_object '{"error": {"code": "ERR_SPACE", "text": "stopped by a signal, and
 generate large --rows 100000 --dim 32 --queries 1 -k 1
 "$dfaiss" build --storage st --index training --config training.json --data large/base.fbin --servers 2 --threads 1 --json --quiet > out 2> err < /dev/null &
 job=$!
-wait_for "all ranks" has_ranks 3
+wait_until has_ranks 3 || fail "not all ranks have come"
 sleep 2
 kill -USR2 "$job"
 end 99
