@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "filter/columns.h"
 #include "shard/batch.h"
+#include "shard/shard.h"
 #include "shard/bitmap.h"
 
 enum { CHECKPOINT_NAME = 256 };
@@ -37,6 +38,11 @@ typedef struct shard_content {
     int64_t indexed_anew;            /* rows behind those in the store that are to be indexed at once, since their graphs were cut; 0 when writing */
     const struct kept_rows *kept;    /* this room's own, while it writes; NULL: it is to be found out */
 } shard_content_t;
+
+/* What a snapshot holds, to be written: borrowed of it. Of which index, generation and server it is, is for the caller to say. */
+shard_content_t shard_content_of_snapshot(const shard_snapshot_t *snapshot);
+/* What was read, for shard_restore, which takes all of it over. */
+shard_restored_t shard_content_restored(const shard_content_t *content);
 
 /* How many of the rows are indexed. */
 static inline int64_t shard_content_indexed(const shard_content_t *content) {

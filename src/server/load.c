@@ -77,18 +77,7 @@ static dfaiss_status_t host_content(server_t *server, loading_t *loading, dfaiss
     index_config_found_in(content->config, loading->restoring.storage);
     TRY(override_apply(content->config, (const char *)loading->overrides.data, loading->overrides.size, loading->restoring.index, err));
     TRY(hosted_team(server, content->config, &own, err));
-    shard_restored_t restored = {
-        .config = content->config,
-        .template = content->template,
-        .store = content->store,
-        .batches = content->batches,
-        .batch_count = content->batch_count,
-        .schema = content->schema,
-        .attributes = content->attributes,
-        .living = content->living,
-        .inputs = content->inputs,
-        .index_anew = content->indexed_anew,
-    };
+    shard_restored_t restored = shard_content_restored(content);
     int64_t expected = hosted_expected_rows(server, content->config, loading->vectors);
     dfaiss_status_t status = shard_restore(loading->restoring.index, &restored, expected, server->number, own ? own : server->team, &shard, err);
     if (status != DFAISS_OK) {

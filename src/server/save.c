@@ -37,21 +37,10 @@ static dfaiss_status_t take_snapshot(job_t *job, dfaiss_error_t *err) {
 
 static dfaiss_status_t write_file(void *context, dfaiss_error_t *err) {
     writing_t *writing = context;
-    const shard_snapshot_t *snapshot = &writing->snapshot;
-    shard_content_t content = {
-        .generation = writing->generation,
-        .server = writing->server,
-        .servers = writing->servers,
-        .config = snapshot->config,
-        .template = (engine_template_t *)snapshot->template,
-        .store = (engine_store_t *)snapshot->store,
-        .rows = snapshot->rows,
-        .batches = snapshot->batches,
-        .batch_count = snapshot->batch_count,
-        .attributes = snapshot->attributes,
-        .living = snapshot->living,
-        .inputs = snapshot->inputs,
-    };
+    shard_content_t content = shard_content_of_snapshot(&writing->snapshot);
+    content.generation = writing->generation;
+    content.server = writing->server;
+    content.servers = writing->servers;
     snprintf(content.index, sizeof content.index, "%s", writing->job.hosted->name);
     TRY(generation_write(writing->storage, &content, writing->basis, &writing->part, &writing->written, err));
     memory_trim(); /* HDF5's buffers */

@@ -104,17 +104,9 @@ static inline void world_update(world_t *world, int64_t n, const int64_t *ids) {
 
 static inline void world_content(const world_t *world, const shard_snapshot_t *snapshot, shard_content_t *content) {
     (void)world;
-    *content = (shard_content_t){.index = "wiki",
-                                 .servers = 1,
-                                 .config = snapshot->config,
-                                 .template = (engine_template_t *)snapshot->template,
-                                 .store = (engine_store_t *)snapshot->store,
-                                 .rows = snapshot->rows,
-                                 .batches = snapshot->batches,
-                                 .batch_count = snapshot->batch_count,
-                                 .attributes = snapshot->attributes,
-                                 .living = snapshot->living,
-                                 .inputs = snapshot->inputs};
+    *content = shard_content_of_snapshot(snapshot);
+    snprintf(content->index, sizeof content->index, "wiki");
+    content->servers = 1;
 }
 
 static inline dfaiss_status_t world_write(world_t *world, const shard_content_t *content, manifest_generation_t *generation, basis_t **next) {
@@ -178,15 +170,7 @@ static inline void world_read(const world_t *world, manifest_part_t *part, int64
 
 static inline shard_t *world_restore(shard_content_t *content) {
     shard_t *shard = NULL;
-    shard_restored_t restored = {.config = content->config,
-                                 .template = content->template,
-                                 .store = content->store,
-                                 .batches = content->batches,
-                                 .batch_count = content->batch_count,
-                                 .schema = content->schema,
-                                 .attributes = content->attributes,
-                                 .living = content->living,
-                                 .inputs = content->inputs};
+    shard_restored_t restored = shard_content_restored(content);
     assert_ok(shard_restore("wiki", &restored, 1000, 0, team, &shard, &error), error);
     *content = (shard_content_t){0};
     shard_set_keep_replaced(shard, 0);

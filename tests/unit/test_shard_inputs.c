@@ -85,18 +85,10 @@ static void write_snapshot(shard_t *shard) {
     uint64_t checksum, bytes;
     assert_ok(shard_snapshot(shard, &snapshot, &error), error);
     assert_ok(append(shard, 1, 50, 25), error);
-    shard_content_t content = {
-        .index = "test",
-        .generation = 1,
-        .servers = 1,
-        .config = snapshot.config,
-        .template = (engine_template_t *)snapshot.template,
-        .store = (engine_store_t *)snapshot.store,
-        .rows = snapshot.rows,
-        .batches = snapshot.batches,
-        .batch_count = snapshot.batch_count,
-        .inputs = snapshot.inputs,
-    };
+    shard_content_t content = shard_content_of_snapshot(&snapshot);
+    snprintf(content.index, sizeof content.index, "test");
+    content.generation = 1;
+    content.servers = 1;
     assert_ok(shard_file_save(path, &content, &checksum, &bytes, &error), error);
     shard_snapshot_clear(&snapshot);
 }
@@ -105,15 +97,7 @@ static shard_t *read_shard(void) {
     shard_content_t content;
     shard_t *shard = NULL;
     assert_ok(shard_file_read(path, &content, &error), error);
-    shard_restored_t restored = {
-        .config = content.config,
-        .template = content.template,
-        .store = content.store,
-        .batches = content.batches,
-        .batch_count = content.batch_count,
-        .schema = content.schema,
-        .inputs = content.inputs,
-    };
+    shard_restored_t restored = shard_content_restored(&content);
     assert_ok(shard_restore("test", &restored, ROWS, 0, team, &shard, &error), error);
     return shard;
 }
