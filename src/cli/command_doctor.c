@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "cli/arguments.h"
-#include "cli/doctor_memory.h"
 #include "cli/doctor_run.h"
 #include "cli/launch.h"
 #include "cli/report.h"
@@ -39,14 +38,13 @@ static const arguments_t arguments = {
     .common = ARGUMENTS_STORAGE | ARGUMENTS_SERVERS,
     .set = set_option};
 
-static dfaiss_status_t check(const doctor_options_t *options, dfaiss_error_t *err) {
-    doctor_need_t need;
+static dfaiss_status_t check(doctor_options_t *options, dfaiss_error_t *err) {
     if (!options->config && (options->rows || options->dim))
         return error_set(err, DFAISS_ERR_ARG, "--config", "--rows and --dim belong to --config FILE");
     if (!options->config)
         return DFAISS_OK;
     TRY(argument_require(options->rows > 0, "doctor", "--rows N", err));
-    return doctor_memory_estimate(options->config, options->rows, options->dim, &need, err);
+    return doctor_memory_estimate(options->config, options->rows, options->dim, &options->need, err);
 }
 
 /* A job that does not come about must end all the same; mpirun of Open MPI and of MPICH go by this variable. */
@@ -59,7 +57,7 @@ static dfaiss_status_t start_job(program_t *program, const doctor_options_t *opt
     return program->answered && program->exit_code == 1 ? DFAISS_OK : status;
 }
 
-static dfaiss_status_t run(program_t *program, const doctor_options_t *options, doctor_findings_t *findings, dfaiss_error_t *err) {
+static dfaiss_status_t run(program_t *program, doctor_options_t *options, doctor_findings_t *findings, dfaiss_error_t *err) {
     TRY(check(options, err));
     if (!launch_inside())
         return start_job(program, options, err);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/doctor_memory.h"
 #include "cli/doctor_network.h"
 #include "cli/doctor_storage.h"
 #include "cli/launch.h"
@@ -168,16 +167,14 @@ static void choose_servers(const doctor_t *doctor, bool *servers) {
 
 static dfaiss_status_t look_at_memory(doctor_t *doctor, dfaiss_error_t *err) {
     const doctor_options_t *options = doctor->options;
-    doctor_need_t need;
     if (doctor->rank != 0)
         return DFAISS_OK;
-    TRY(doctor_memory_estimate(options->config, options->rows, options->dim, &need, err));
     bool *servers = calloc((size_t)doctor->size, sizeof *servers);
     if (!servers)
         return error_memory(err, (size_t)doctor->size, "the roles of ranks");
     choose_servers(doctor, servers);
-    doctor_check_memory(doctor->ranks, doctor->size, servers, options->rows, &need, doctor->findings);
-    doctor->index_bytes = (double)options->rows * need.vector;
+    doctor_check_memory(doctor->ranks, doctor->size, servers, options->rows, &options->need, doctor->findings);
+    doctor->index_bytes = (double)options->rows * options->need.vector;
     free(servers);
     return DFAISS_OK;
 }

@@ -3,6 +3,7 @@
 #define CLI_DOCTOR_RUN_H
 
 #include "cli/doctor_findings.h"
+#include "cli/doctor_memory.h"
 #include "cli/job.h"
 
 /* Texts are borrowed from argv. */
@@ -10,6 +11,7 @@ typedef struct doctor_options {
     const char *storage; /* NULL: not looked at */
     const char *config;  /* NULL: memory is not looked at */
     int64_t rows, dim;   /* of the index; dim 0: as configured */
+    doctor_need_t need;  /* of that index */
     job_roles_t roles;
 } doctor_options_t;
 
